@@ -1,0 +1,52 @@
+// Aead: authenticated encryption under one key. For src/stream; other floors use sealed records.
+//
+// One object belongs to one key and one thread. Sealing the same nonce twice under one key gives both
+// messages away: the caller counts (stream/record.h). After create() no call allocates memory.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/bytes.h"
+#include "crypto/cipher.h"
+
+namespace kz::crypto {
+
+inline constexpr std::size_t kNonceSize = 12;
+inline constexpr std::size_t kTagSize = 16;
+
+// One message. `data` is encrypted or decrypted in place; `aad` is authenticated only. A message is at most
+// kMaxAeadMessage bytes (CCM has a 3-byte length field: L = 3 with a 12-byte nonce).
+struct AeadJob {
+    std::span<const Byte, kNonceSize> nonce;
+    ByteView aad;
+    MutableBytes data;
+    std::span<Byte, kTagSize> tag;
+};
+inline constexpr std::size_t kMaxAeadMessage = (1U << 24) - 1;
+
+class Aead {
+  public:
+    // `key` must have cipher_key_size() bytes and the cipher must not be `none`: else Errc::invalid_argument.
+    static Result<std::unique_ptr<Aead>> create(Cipher cipher, ByteView key);
+    virtual ~Aead() = default;
+    Aead(const Aead&) = delete;
+    Aead& operator=(const Aead&) = delete;
+
+    // Encrypts job.data and writes job.tag.
+    virtual Result<void> seal(const AeadJob& job) = 0;
+
+    // Checks job.tag and decrypts job.data. A wrong tag is Errc::corrupt, and job.data then holds zeros:
+    // nothing unauthenticated is ever left for a careless caller to use.
+    virtual Result<void> open(const AeadJob& job) = 0;
+
+    // Independent messages in one call; a back-end with several lanes works on them at the same time. Stops
+    // with the first error; after a failed open_batch the data of all jobs is zeros.
+    virtual Result<void> seal_batch(std::span<const AeadJob> jobs);
+    virtual Result<void> open_batch(std::span<const AeadJob> jobs);
+
+  protected:
+    Aead() = default;
+};
+
+}  // namespace kz::crypto
