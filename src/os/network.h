@@ -1,0 +1,28 @@
+// Taps and bridges of the current network namespace. For the monitor, which gives QEMU open taps, never
+// rights.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+#include "base/result.h"
+
+namespace kz {
+
+// Names of the bridges, sorted.
+std::vector<std::string> list_bridges();
+bool interface_exists(const std::string& name);
+
+// Creates a tap that lives as long as the descriptor, with a virtio-net header, puts it into `bridge` and
+// brings it up. The kernel chooses the name ("kztap0"...). Errors: Errc::not_found when the bridge does not
+// exist.
+struct Tap {
+    UniqueFd fd;
+    std::string name;
+};
+Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu);
+
+}  // namespace kz
