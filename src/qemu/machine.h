@@ -1,0 +1,102 @@
+// Machine: the command line of a zone's QEMU. For the monitor.
+//
+// QEMU runs as an unprivileged user in a seccomp sandbox, opens nothing by name but its own firmware, and
+// creates no file: sockets, disks and taps are descriptors that it inherits, whose numbers in the child the
+// spec tells.
+//
+// What the monitor may rely on:
+// - It starts stopped (-S): the monitor says `cont`. With `incoming` it waits for migrate-incoming, and stays
+//   stopped after the last page.
+// - A guest that powers off leaves QEMU running in the state "shutdown" after the event SHUTDOWN; a guest
+// that
+//   panics leaves it in "guest-panicked" after GUEST_PANICKED. So a monitor that was away finds out by
+//   query-status, and a QEMU that ends unasked has always crashed. The monitor ends it with `quit`.
+// - A reset inside the guest keeps QEMU (event RESET, reason guest-reset) and starts the firmware again.
+// - A device's id, PCI address and place in the migration stream depend on the disk's or nic's index only,
+// never
+//   on which others there are. Each has a port of its own; see MachineSpec::disk_ports.
+//
+// Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon (kept
+// free), 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "qemu/probe.h"
+
+namespace kz::qemu {
+
+inline constexpr unsigned kMaxDisks = 32;
+inline constexpr unsigned kMaxNics = 16;
+inline constexpr unsigned kMaxCpus = 255;
+
+struct DiskSpec {
+    unsigned index = 0;             // device id "disk<index>", node "disk<index>", below kMaxDisks
+    int fd = -1;                    // in the child, open for reading and writing
+    bool block_device = false;      // the descriptor is a block device, not a file
+    std::uint64_t guest_bytes = 0;  // what the guest sees; a multiple of 512
+    std::optional<unsigned> boot_index;
+    std::string serial;      // at most 20 characters; empty: none
+    bool direct_io = false;  // O_DIRECT; the descriptor must have been opened so
+    bool discard = true;     // the guest's discards free space
+    bool read_only = false;
+};
+
+struct NicSpec {
+    unsigned index = 0;  // device id "net<index>", below kMaxNics
+    std::string mac;     // "02:08:20:aa:bb:cc"
+    int tap_fd = -1;     // in the child; -1: QEMU's user-mode network
+    std::optional<unsigned> mtu;
+};
+
+struct MachineSpec {
+    std::string name;
+    std::string uuid;
+    std::string machine;  // versioned: "pc-q35-7.2"; empty: the newest that QEMU has
+    std::string accel = "tcg";
+    std::string cpu_model;  // of cpu_model_for()
+    unsigned cpus = 1;
+    std::uint64_t memory_bytes = 0;  // a multiple of 1 MiB
+
+    std::vector<DiskSpec> disks;
+    std::vector<NicSpec> nics;
+    // How many ports there are at least, so that disks and nics can be added to the running machine. Both
+    // sides of a migration must have the same.
+    unsigned disk_ports = 8;
+    unsigned nic_ports = 4;
+
+    // Direct boot; kernel empty: from the disks. A path that QEMU's user may read: a world-readable file, or
+    // inherited_path() of a descriptor that holds it (a memfd may be opened again by anybody who has it).
+    std::string kernel;
+    std::string initrd;
+    std::string append;
+
+    bool incoming = false;
+
+    // Listening unix sockets, in the child; console (hvc0) and serial (ttyS0) may be left out with -1. Each
+    // serves one client at a time and takes the next when it has closed.
+    int qmp_fd = -1;
+    int console_fd = -1;
+    int serial_fd = -1;
+
+    bool sandbox = true;
+};
+
+// "/proc/self/fd/7"
+std::string inherited_path(int fd);
+
+// QEMU's name for the zone's property cpu-arch: generic, migration-class1 (also when empty),
+// migration-class2, migration-class3, host. Errc::invalid_argument for others.
+Result<std::string> cpu_model_for(std::string_view cpu_arch, std::string_view accel);
+
+// argv of the machine's QEMU, argv[0] the binary's path. Errors: Errc::invalid_argument when the spec
+// contradicts itself or the limits above, Errc::unsupported when this QEMU has not the machine type or CPU
+// model.
+Result<std::vector<std::string>> command_line(const MachineSpec& spec, const QemuInfo& qemu);
+
+}  // namespace kz::qemu
