@@ -1,0 +1,65 @@
+// Sessions at the gateway (kz-migrd): how a destination's monitor gets the memory connections of its
+// migration, and how the source makes them. For the two sides of a migration. migrate/gateway.h has the wire.
+//
+// The two sides agree over RAD on a random session id and a random proof key. The destination registers them
+// with its kz-migrd; the source connects to port 8102 once per channel and proves the key.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/secret.h"
+#include "os/deadline.h"
+#include "os/paths.h"
+
+namespace kz::migrate {
+
+inline constexpr std::uint16_t kMigrationPort = 8102;
+inline constexpr unsigned kMaxChannels = 256;
+
+using SessionId = std::array<Byte, 16>;
+inline constexpr std::size_t kProofKeySize = 32;
+
+struct ReceivedConnection {
+    UniqueFd fd;  // a connected TCP socket; the next byte is the first of the channel
+    unsigned channel = 0;
+};
+
+// Destination side. While it lives the gateway takes connections of the session; each channel comes once.
+class SessionRegistration {
+  public:
+    // `proof_key` has kProofKeySize bytes; channels are 0 to connections-1, at most kMaxChannels. Errors:
+    // Errc::unavailable when kz-migrd does not run (the message says how to start it), Errc::already_exists
+    // for an id that is in use, Errc::busy when the gateway has too many sessions.
+    static Result<SessionRegistration> open(const HostPaths& paths, const SessionId& id,
+                                            const Secret& proof_key, unsigned connections, Deadline deadline);
+
+    // The next proven connection, in any order of channels. The source hears that its connection was
+    // accepted. Errors: Errc::timeout and Errc::cancelled (may be called again), Errc::unavailable when the
+    // gateway went away: open the session again; connections that were received stay good.
+    Result<ReceivedConnection> next(Deadline deadline, int cancel_fd = -1);
+
+    // For poll(): readable when next() would not wait.
+    int fd() const { return socket_.get(); }
+
+  private:
+    SessionRegistration(UniqueFd socket, Secret proof_key, SessionId id, unsigned connections)
+        : socket_(std::move(socket)), proof_key_(std::move(proof_key)), id_(id), connections_(connections) {}
+    UniqueFd socket_;
+    Secret proof_key_;
+    SessionId id_;
+    unsigned connections_;
+};
+
+// Source side: connects a channel and waits until the destination's monitor has accepted it; the destination
+// has proven the key too then. The socket is tuned (tune_tcp) and non-blocking. Errors: Errc::permission when
+// the gateway closes the connection without a word (unknown session, wrong proof, channel used already),
+// Errc::protocol when the other end does not hold the key, Errc::timeout, Errc::cancelled, those of
+// tcp_connect.
+Result<UniqueFd> connect_channel(const std::string& host, std::uint16_t port, const SessionId& id,
+                                 const Secret& proof_key, unsigned channel, Deadline deadline,
+                                 int cancel_fd = -1);
+
+}  // namespace kz::migrate
