@@ -1,7 +1,7 @@
 // Config: the configuration of a zone, a plain value. For every floor above zone.
 //
-// Global properties and resources as zonecfg knows them, and typed answers for those who build a machine of it.
-// A Config always fits the schema (zone/schema.h), property by property; zone/verify.h checks the whole.
+// Global properties and resources as zonecfg knows them, and typed answers for those who build a machine of
+// it. A Config always fits the schema (zone/schema.h), property by property; zone/verify.h checks the whole.
 #pragma once
 
 #include <cstdint>
@@ -59,14 +59,18 @@ class Config {
     Result<void> clear_global(std::string_view property);
 
     const std::vector<Resource>& resources() const { return resources_; }
-    std::vector<const Resource*> resources(std::string_view type) const { return resources_of(resources_, type); }
+    std::vector<const Resource*> resources(std::string_view type) const {
+        return resources_of(resources_, type);
+    }
     // The first of the type, nullptr when there is none.
     const Resource* find(std::string_view type) const;
     const Resource* at(std::string_view type, std::size_t position) const;
     // Returns the position within the type.
     std::size_t add(Resource resource) { return insert_resource(resources_, std::move(resource)); }
     void replace(std::string_view type, std::size_t position, Resource resource);
-    void remove(std::string_view type, std::size_t position) { erase_resource_at(resources_, type, position); }
+    void remove(std::string_view type, std::size_t position) {
+        erase_resource_at(resources_, type, position);
+    }
 
     std::string brand() const;
     bool autoboot() const;
@@ -98,8 +102,8 @@ class Config {
     std::vector<Resource> resources_;
 };
 
-// One line for each property that is not the same in both: "device 0: storage: 'dev:/dev/sda' and 'dev:/dev/sdb'".
-// The value of a secret is never shown nor compared.
+// One line for each property that is not the same in both: "device 0: storage: 'dev:/dev/sda' and
+// 'dev:/dev/sdb'". The value of a secret is never shown nor compared.
 std::vector<std::string> differences(const Config& a, const Config& b);
 
 // Only what a running machine is made of and must be alike on both hosts of a migration: memory, processors,

@@ -1,8 +1,9 @@
-// The configuration as text: what `zonecfg export` prints and etc/zones/NAME.cfg holds. For store and zonecfg.
+// The configuration as text: what `zonecfg export` prints and etc/zones/NAME.cfg holds. For store and
+// zonecfg.
 //
-// Always begins with "create -b"; globals in the order of the schema (zonename is left out: the file's name or the
-// -z option says it), then each resource as add ... end, grouped by type in the order of the schema. Reading it is
-// zonecfg/parse_export.h.
+// Always begins with "create -b"; globals in the order of the schema (zonename is left out: the file's name
+// or the -z option says it), then each resource as add ... end, grouped by type in the order of the schema.
+// Reading it is zonecfg/parse_export.h.
 #pragma once
 
 #include <string>

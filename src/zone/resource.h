@@ -1,7 +1,9 @@
-// Resource: a typed set of properties of a zone ("device", "anet", ...). For zone, zonecfg and readers of a Config.
+// Resource: a typed set of properties of a zone ("device", "anet", ...). For zone, zonecfg and readers of a
+// Config.
 //
 // A resource always fits its schema: set() validates, and properties with an initial value are never unset.
-// What only holds for the whole resource or zone (required properties, uniqueness) is checked by zone/verify.h.
+// What only holds for the whole resource or zone (required properties, uniqueness) is checked by
+// zone/verify.h.
 #pragma once
 
 #include <functional>
@@ -19,7 +21,8 @@ namespace kz::zone {
 
 class Resource {
   public:
-    // A new resource with the initial values of its type.
+    // A new resource with the initial values of its type. The row of the schema must outlive it, as the table
+    // does.
     explicit Resource(const ResourceSpec& spec);
 
     const std::string& type() const { return type_; }
@@ -30,8 +33,8 @@ class Resource {
     const PropertyValue* value(std::string_view property) const;
     bool has(std::string_view property) const { return value(property) != nullptr; }
 
-    // Errors are Errc::invalid_argument, worded as zonecfg prints them: "VALUE: Invalid argument" and a line that
-    // says what is expected, "NAME: No such property type". An empty value clears.
+    // Errors are Errc::invalid_argument, worded as zonecfg prints them: "VALUE: Invalid argument" and a line
+    // that says what is expected, "NAME: No such property type". An empty value clears.
     Result<void> set(std::string_view property, const PropertyValue& value);
     Result<void> set(std::string_view property, std::string_view text);
     // Back to the initial value, else unset.
@@ -47,7 +50,8 @@ class Resource {
     bool operator==(const Resource& other) const;
 
   private:
-    Result<void> store_checked(const PropertySpec& spec, ListValue items);
+    Result<void> set_list(const PropertySpec& spec, const PropertyValue& value);
+    Result<void> store(const PropertySpec& spec, PropertyValue value);
 
     const ResourceSpec* spec_;
     std::string type_;

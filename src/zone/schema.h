@@ -23,7 +23,11 @@ struct BadValue {
 using Checked = std::expected<std::string, BadValue>;
 using Check = Checked (*)(const PropertySpec& spec, std::string_view value);
 
-enum class Shape { simple = 1, list };
+enum class Shape {
+    simple = 1,
+    list,          // of simple values
+    complex_list,  // of complex values
+};
 
 enum class Show {
     always = 1,  // `info` says "not specified" when it is unset
@@ -62,7 +66,8 @@ struct ResourceSpec {
     std::string_view parent = {};
     bool singleton = false;
     bool no_effect = false;
-    // What tells resources of this type from each other: unique within the zone (or the parent), separated by '|'.
+    // What tells resources of this type from each other: unique within the zone (or the parent), separated by
+    // '|'.
     std::string_view unique = {};
     // At least one of these must be set; separated by '|'. What to say when none is.
     std::string_view one_of = {};

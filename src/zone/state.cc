@@ -15,9 +15,12 @@ template <typename Enum>
 using Name = std::pair<Enum, std::string_view>;
 
 constexpr std::array kStateNames{
-    Name<State>{State::configured, "configured"},   Name<State>{State::incomplete, "incomplete"},
-    Name<State>{State::unavailable, "unavailable"}, Name<State>{State::installed, "installed"},
-    Name<State>{State::ready, "ready"},             Name<State>{State::running, "running"},
+    Name<State>{State::configured, "configured"},
+    Name<State>{State::incomplete, "incomplete"},
+    Name<State>{State::unavailable, "unavailable"},
+    Name<State>{State::installed, "installed"},
+    Name<State>{State::ready, "ready"},
+    Name<State>{State::running, "running"},
     Name<State>{State::shutting_down, "shutting_down"},
 };
 
@@ -93,7 +96,8 @@ std::optional<Aux> parse_aux(std::string_view name) {
 }
 
 bool transition_allowed(State from, State to) {
-    return std::ranges::any_of(kTransitions, [&](const Transition& t) { return t.from == from && t.to == to; });
+    return std::ranges::any_of(kTransitions,
+                               [&](const Transition& t) { return t.from == from && t.to == to; });
 }
 
 bool has_installation(State state) {
@@ -102,7 +106,8 @@ bool has_installation(State state) {
 
 std::string AuxSet::text() const {
     std::vector<std::string> names;
-    for (const Aux aux : items_) names.emplace_back(aux_name(aux));
+    for (const Aux aux : items_)
+        names.emplace_back(aux_name(aux));
     return join(names, ",");
 }
 

@@ -4,8 +4,8 @@ namespace kz::zone {
 
 namespace {
 
-// What ends an unquoted word: outside of a list or complex value a comma or a bracket is an ordinary character
-// (but for an opening one in front), so that "iscsi://host/target.iqn,lun.3" needs no quotes.
+// What ends an unquoted word: outside of a list or complex value a comma or a bracket is an ordinary
+// character (but for an opening one in front), so that "iscsi://host/target.iqn,lun.3" needs no quotes.
 constexpr std::string_view kEndsWord = " \t;=\"";
 constexpr std::string_view kEndsNestedWord = " \t;=\",()[]";
 

@@ -13,7 +13,8 @@
 namespace kz::zone {
 
 struct Report {
-    // As zonecfg prints them: "physical: Required property missing". Some have a second line that says what to do.
+    // As zonecfg prints them: "physical: Required property missing". Some have a second line that says what
+    // to do.
     std::vector<std::string> errors;
     // "anet 0: rxrings: without effect on Linux". Nothing that keeps a zone from running.
     std::vector<std::string> notes;
@@ -24,10 +25,11 @@ struct Report {
 Report verify(const Config& config);
 
 // What is wrong with one resource by itself: required properties, those that exclude each other.
-std::vector<std::string> verify_resource(const Resource& resource, std::string_view zone_name);
+std::vector<std::string> verify_resource(const Resource& resource);
 
 // "A device resource with the id '0' already exists.", when `resource` collides with one of `others`.
-std::optional<std::string> find_collision(const Resource& resource, const std::vector<const Resource*>& others,
+std::optional<std::string> find_collision(const Resource& resource,
+                                          const std::vector<const Resource*>& others,
                                           std::string_view zone_name);
 
 }  // namespace kz::zone
