@@ -1,0 +1,49 @@
+// Volume: the bytes that a SURI names. For the floors that open, make or end a zone's storage.
+//
+// Reads and writes go to the medium, past this host's page cache where the file system allows it: another
+// host may have written last.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/fd.h"
+#include "storage/suri.h"
+
+namespace kz::storage {
+
+class Volume {
+  public:
+    Volume() = default;
+    Volume(const Volume&) = delete;
+    Volume& operator=(const Volume&) = delete;
+    virtual ~Volume() = default;
+
+    virtual const Suri& suri() const = 0;
+    // As it was when opened.
+    virtual std::uint64_t size_bytes() const = 0;
+    // Fills `out`. Any offset and length within the volume; beyond it is Errc::invalid_argument.
+    virtual Result<void> read(std::uint64_t offset, MutableBytes out) = 0;
+    // Returns when the bytes are on stable storage. offset and size are multiples of kVolumeBlock, within the
+    // volume; else Errc::invalid_argument. After an error any part of them may have been written.
+    virtual Result<void> write_durable(std::uint64_t offset, ByteView bytes) = 0;
+    // A descriptor of its own for QEMU, open for reading and writing, to be passed as an fdset. Volumes that
+    // QEMU reaches by its own initiator answer Errc::unsupported.
+    virtual Result<UniqueFd> open_for_qemu() = 0;
+};
+
+inline constexpr std::size_t kVolumeBlock = 4096;
+
+// Errors: Errc::not_found when it does not exist, Errc::permission, Errc::invalid_argument when it is neither
+// a regular file (file:) nor a block device (dev:), Errc::unsupported for a type that this build cannot open.
+Result<std::unique_ptr<Volume>> open_volume(const Suri& suri);
+
+// A sparse volume of `bytes` (1 at least); folders on the way are made. Errc::already_exists never touches
+// what is there; any other error leaves nothing behind. Devices cannot be created: Errc::unsupported.
+Result<void> create_volume(const Suri& suri, std::uint64_t bytes);
+// Errc::not_found when there is none; Errc::unsupported for a device, whose content is not ours to remove.
+Result<void> destroy_volume(const Suri& suri);
+Result<bool> volume_exists(const Suri& suri);
+
+}  // namespace kz::storage
