@@ -82,7 +82,8 @@ Result<void> Resource::add_item(std::string_view property, const ScalarValue& it
     if (spec == nullptr) return no_such_property(property);
     const auto* text = std::get_if<std::string>(&item);
     const bool fits = (text != nullptr) == (spec->shape == Shape::list);
-    if (spec->shape == Shape::simple || !fits) return invalid_value(*spec, scalar_source(item));
+    const bool empty = text != nullptr && text->empty();
+    if (spec->shape == Shape::simple || !fits || empty) return invalid_value(*spec, scalar_source(item));
     KZ_TRY(std::string canonical, check_value(*spec, text != nullptr ? *text : scalar_source(item)));
     ListValue items = has(property) ? *value(property)->list() : ListValue{};
     const ScalarValue stored = text != nullptr ? ScalarValue(canonical) : item;
