@@ -33,6 +33,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/result.h"
 
 namespace kz::migrate {
 
@@ -60,7 +61,7 @@ struct GatewayCounters {
 
 class Gateway {
   public:
-    // Both listening sockets; `allowed_uid` besides root may register sessions (tests).
+    // Takes both listening sockets. `log` outlives it.
     Gateway(UniqueFd tcp_listener, UniqueFd unix_listener, GatewayLimits limits, Log& log);
     ~Gateway();
     Gateway(const Gateway&) = delete;

@@ -9,11 +9,11 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "base/json.h"
 #include "migrate/peer_address.h"
 #include "os/deadline.h"
 #include "os/paths.h"
@@ -58,8 +58,8 @@ class Peer {
     // `body` sends none. An answer other than 2xx is the Error that the host sent. Errors: also
     // Errc::timeout, Errc::cancelled, Errc::unavailable (the connection ended), Errc::protocol. After any of
     // these four the connection is of no further use and each call fails.
-    Result<nlohmann::json> call(std::string_view method, std::string_view target, const nlohmann::json& body,
-                                std::chrono::milliseconds timeout, int cancel_fd = -1);
+    Result<Json> call(std::string_view method, std::string_view target, const Json& body,
+                      std::chrono::milliseconds timeout, int cancel_fd = -1);
 
     // The key of the other host; empty for connect_local.
     const std::string& fingerprint() const;

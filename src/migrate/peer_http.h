@@ -6,31 +6,12 @@
 // too. No pipelining: a client sends its next request after it has the answer to the last.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 
-#include "base/bytes.h"
-#include "base/fd.h"
-#include "crypto/tls.h"
-#include "os/deadline.h"
+#include "migrate/peer_transport.h"
 
 namespace kz::migrate {
-
-// An ordered byte stream: TLS, or a plain unix socket. Errors as in crypto/tls.h.
-class Transport {
-  public:
-    virtual ~Transport() = default;
-    // 0 is the orderly end.
-    virtual Result<std::size_t> read_some(MutableBytes out, Deadline deadline, int cancel_fd) = 0;
-    virtual Result<void> write_all(ByteView bytes, Deadline deadline, int cancel_fd) = 0;
-    virtual int fd() const = 0;
-    // Says that nothing more will be sent, where the transport can say it.
-    virtual void finish(Deadline deadline) = 0;
-};
-std::unique_ptr<Transport> make_transport(crypto::TlsStream stream);
-// A connected stream socket, which is made non-blocking.
-Result<std::unique_ptr<Transport>> make_transport(UniqueFd socket);
 
 struct HttpLimits {
     std::uint32_t header = 16 * 1024;
@@ -69,8 +50,6 @@ class HttpReader {
     void set_limits(HttpLimits limits) { limits_ = limits; }
 
   private:
-    template <typename Parser>
-    Result<void> fill(Parser& parser, Transport& transport, Deadline deadline, int cancel_fd);
     HttpLimits limits_;
     std::string buffer_;
 };

@@ -5,7 +5,6 @@
 // with its kz-migrd; the source connects to port 8102 once per channel and proves the key.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 
@@ -13,18 +12,22 @@
 #include "base/secret.h"
 #include "os/deadline.h"
 #include "os/paths.h"
+#include "stream/hello.h"
 
 namespace kz::migrate {
 
 inline constexpr std::uint16_t kMigrationPort = 8102;
 inline constexpr unsigned kMaxChannels = 256;
 
-using SessionId = std::array<Byte, 16>;
+using SessionId = stream::SessionId;
 inline constexpr std::size_t kProofKeySize = 32;
 
-struct ReceivedConnection {
-    UniqueFd fd;  // a connected TCP socket; the next byte is the first of the channel
+// A memory connection, proven by both sides. Either side has one and the same nonce, with which it derives
+// the channel's keys (stream/keys.h).
+struct ChannelConnection {
+    UniqueFd fd;  // TCP, tuned (tune_tcp), non-blocking; the next byte is the first of the channel
     unsigned channel = 0;
+    std::array<Byte, 16> nonce{};
 };
 
 // Destination side. While it lives the gateway takes connections of the session; each channel comes once.
@@ -38,8 +41,9 @@ class SessionRegistration {
 
     // The next proven connection, in any order of channels. The source hears that its connection was
     // accepted. Errors: Errc::timeout and Errc::cancelled (may be called again), Errc::unavailable when the
-    // gateway went away: open the session again; connections that were received stay good.
-    Result<ReceivedConnection> next(Deadline deadline, int cancel_fd = -1);
+    // gateway went away: the migration needs a new session; connections that were received stay good.
+    // Errc::io when the source has gone already.
+    Result<ChannelConnection> next(Deadline deadline, int cancel_fd = -1);
 
     // For poll(): readable when next() would not wait.
     int fd() const { return socket_.get(); }
@@ -53,13 +57,12 @@ class SessionRegistration {
     unsigned connections_;
 };
 
-// Source side: connects a channel and waits until the destination's monitor has accepted it; the destination
-// has proven the key too then. The socket is tuned (tune_tcp) and non-blocking. Errors: Errc::permission when
-// the gateway closes the connection without a word (unknown session, wrong proof, channel used already),
-// Errc::protocol when the other end does not hold the key, Errc::timeout, Errc::cancelled, those of
-// tcp_connect.
-Result<UniqueFd> connect_channel(const std::string& host, std::uint16_t port, const SessionId& id,
-                                 const Secret& proof_key, unsigned channel, Deadline deadline,
-                                 int cancel_fd = -1);
+// Source side: connects a channel and waits until the destination's monitor has accepted it; by then the
+// destination has proven the key too. Errors: Errc::permission when the gateway closes the connection without
+// a word (unknown session, wrong proof, channel used already), Errc::protocol when the other end does not
+// hold the key, Errc::timeout, Errc::cancelled, those of tcp_connect.
+Result<ChannelConnection> connect_channel(const std::string& host, std::uint16_t port, const SessionId& id,
+                                          const Secret& proof_key, unsigned channel, Deadline deadline,
+                                          int cancel_fd = -1);
 
 }  // namespace kz::migrate

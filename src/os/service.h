@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,7 +43,8 @@ class Service {
     static Result<Service> start(std::string_view name, const HostPaths& paths,
                                  const ServiceOptions& options);
     Service(Service&&) noexcept = default;
-    Service& operator=(Service&&) noexcept = default;
+    Service(const Service&) = delete;
+    Service& operator=(Service&&) = delete;
     ~Service();
 
     // Readable when the service shall end.
@@ -51,7 +53,7 @@ class Service {
 
   private:
     Service(FileLock lock, Path pid_file, UniqueFd stop, std::unique_ptr<Log> log);
-    std::optional<FileLock> lock_;
+    FileLock lock_;
     Path pid_file_;
     UniqueFd stop_;
     std::unique_ptr<Log> log_;

@@ -1,6 +1,6 @@
 // Router: which handler answers which request. For src/rad and those that add routes to it.
 //
-//   router.add("GET", "/api/1/zones/{zone}", [](Request& request) -> Result<nlohmann::json> {
+//   router.add("GET", "/api/1/zones/{zone}", [](Request& request) -> Result<Json> {
 //       return describe(request.parameters.at("zone"));
 //   });
 //
@@ -9,11 +9,11 @@
 
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/result.h"
 #include "rad/connection.h"
 
@@ -32,7 +32,7 @@ struct Request {
     std::string path;                               // without the query
     std::map<std::string, std::string> parameters;  // of the path's pattern, percent-decoded, never empty
     std::map<std::string, std::string> query;       // percent-decoded; the last of equal names counts
-    nlohmann::json body;                            // null when the request had none
+    Json body;                                      // null when the request had none
     const PeerIdentity& peer;
     ConnectionContext& connection;
     // Readable when the client has gone or the server stops: pass it to everything that waits.
@@ -40,7 +40,7 @@ struct Request {
 };
 
 // The answer is sent as JSON with status 200 (204 when null); an error with the status of http_status().
-using Handler = std::function<Result<nlohmann::json>(Request&)>;
+using Handler = std::function<Result<Json>(Request&)>;
 
 class Router {
   public:
@@ -72,6 +72,6 @@ Result<std::map<std::string, std::string>> parse_query(std::string_view query);
 
 // The status line's number for an error, and {"error": {"code": "not_found", "message": "..."}}.
 unsigned http_status(Errc code);
-nlohmann::json error_body(const Error& error);
+Json error_body(const Error& error);
 
 }  // namespace kz::rad

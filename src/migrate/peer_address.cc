@@ -1,0 +1,98 @@
+#include "migrate/peer_address.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace kz::migrate {
+namespace {
+
+constexpr std::size_t kMaxAddress = 512;
+constexpr std::size_t kMaxHost = 255;
+constexpr std::string_view kScheme = "rads";
+
+bool is_host_character(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+}
+// A link-local address may name its interface: fe80::1%eth0.
+bool is_ipv6_character(char c) {
+    return is_host_character(c) || c == ':' || c == '%';
+}
+bool is_user_character(char c) {
+    return is_host_character(static_cast<char>(c | 0x20)) || is_host_character(c);
+}
+
+std::unexpected<Error> not_an_address(std::string_view text, std::string_view why) {
+    return fail(Errc::invalid_argument, "'{}' is not a host: {}", text, why);
+}
+
+Result<void> strip_scheme(std::string_view& rest, std::string_view text) {
+    const auto end = rest.find("://");
+    if (end == std::string_view::npos) return {};
+    const std::string scheme = to_lower(rest.substr(0, end));
+    if (scheme == "ssh") return fail(Errc::unsupported, "{}: ssh is not supported yet; use rads://", text);
+    if (scheme != kScheme) return fail(Errc::unsupported, "{}: unknown scheme '{}'", text, scheme);
+    rest.remove_prefix(end + 3);
+    return {};
+}
+
+// "host", "host:port", "[v6]" or "[v6]:port"; leaves ":port" or nothing in `rest`.
+Result<std::string> take_host(std::string_view& rest, std::string_view text) {
+    const bool bracketed = rest.starts_with('[');
+    if (bracketed) rest.remove_prefix(1);
+    const auto end = std::min(rest.find(bracketed ? ']' : ':'), rest.size());
+    if (bracketed && end == rest.size()) return not_an_address(text, "']' is missing");
+    const std::string host = to_lower(rest.substr(0, end));
+    rest.remove_prefix(end + (bracketed ? 1 : 0));
+    const bool valid = bracketed ? std::ranges::all_of(host, is_ipv6_character) && host.contains(':')
+                                 : std::ranges::all_of(host, is_host_character) && !host.starts_with('-');
+    if (host.empty()) return not_an_address(text, "the name is empty");
+    if (host.size() > kMaxHost || !valid) return not_an_address(text, "the name has a character no host has");
+    return host;
+}
+
+Result<std::uint16_t> take_port(std::string_view rest, std::string_view text) {
+    if (rest.empty()) return kRadPort;
+    if (rest.rfind(':') != 0)
+        return not_an_address(text, "an IPv6 address stands in brackets, as in [2001:db8::1]");
+    const auto port = parse_u64(rest.substr(1));
+    if (!port || *port == 0 || *port > 65535) return not_an_address(text, "the port is not 1 to 65535");
+    return static_cast<std::uint16_t>(*port);
+}
+
+std::string bracketed(const std::string& host) {
+    return host.contains(':') ? "[" + host + "]" : host;
+}
+
+}  // namespace
+
+Result<PeerAddress> PeerAddress::parse(std::string_view text) {
+    if (text.size() > kMaxAddress)
+        return fail(Errc::invalid_argument, "a host's name of {} bytes", text.size());
+    PeerAddress address;
+    std::string_view rest = text;
+    KZ_CHECK(strip_scheme(rest, text));
+    if (const auto at = rest.find('@'); at != std::string_view::npos) {
+        address.user = rest.substr(0, at);
+        rest.remove_prefix(at + 1);
+        if (address.user.empty() || !std::ranges::all_of(address.user, is_user_character))
+            return not_an_address(text, "the user's name is not one");
+    }
+    KZ_TRY(address.host, take_host(rest, text));
+    KZ_TRY(address.port, take_port(rest, text));
+    return address;
+}
+
+std::string PeerAddress::render() const {
+    std::string text = fmt::format("{}://", kScheme);
+    if (!user.empty()) text += user + "@";
+    text += bracketed(host);
+    if (port != kRadPort) text += fmt::format(":{}", port);
+    return text;
+}
+
+std::string PeerAddress::known_hosts_name() const {
+    return port == kRadPort ? host : fmt::format("[{}]:{}", host, port);
+}
+
+}  // namespace kz::migrate
