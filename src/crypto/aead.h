@@ -4,6 +4,7 @@
 // messages away: the caller counts (stream/record.h). After create() no call allocates memory.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 
@@ -15,13 +16,14 @@ namespace kz::crypto {
 inline constexpr std::size_t kNonceSize = 12;
 inline constexpr std::size_t kTagSize = 16;
 
-// One message. `data` is encrypted or decrypted in place; `aad` is authenticated only. A message is at most
-// kMaxAeadMessage bytes (CCM has a 3-byte length field: L = 3 with a 12-byte nonce).
+using Nonce = std::array<Byte, kNonceSize>;
+
+// One message of at most kMaxAeadMessage bytes (with a 12-byte nonce CCM has 3 bytes for the length).
 struct AeadJob {
-    std::span<const Byte, kNonceSize> nonce;
-    ByteView aad;
-    MutableBytes data;
-    std::span<Byte, kTagSize> tag;
+    Nonce nonce{};
+    ByteView aad{};       // authenticated only
+    MutableBytes data{};  // encrypted or decrypted in place
+    MutableBytes tag{};   // kTagSize bytes
 };
 inline constexpr std::size_t kMaxAeadMessage = (1U << 24) - 1;
 

@@ -37,8 +37,7 @@ class OpensslAead final : public Aead {
 
     Result<void> seal(const AeadJob& job) override {
         EVP_CIPHER_CTX* context = sealing_.get();
-        if (job.data.size() > kMaxAeadMessage || job.aad.size() > kMaxAeadMessage)
-            return fail(Errc::invalid_argument, "a message of {} bytes is too long", job.data.size());
+        KZ_CHECK(check_sizes(job));
         const bool sealed =
             EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, job.nonce.data()) == 1 &&
             (!is_ccm_ || announce_length(context, job)) && feed_aad(context, job) &&
@@ -50,8 +49,7 @@ class OpensslAead final : public Aead {
 
     Result<void> open(const AeadJob& job) override {
         EVP_CIPHER_CTX* context = opening_.get();
-        if (job.data.size() > kMaxAeadMessage || job.aad.size() > kMaxAeadMessage)
-            return fail(Errc::invalid_argument, "a message of {} bytes is too long", job.data.size());
+        KZ_CHECK(check_sizes(job));
         const bool opened =
             EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, job.nonce.data()) == 1 &&
             EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagSize, job.tag.data()) == 1 &&
@@ -66,6 +64,13 @@ class OpensslAead final : public Aead {
     }
 
   private:
+    static Result<void> check_sizes(const AeadJob& job) {
+        if (job.data.size() > kMaxAeadMessage || job.aad.size() > kMaxAeadMessage)
+            return fail(Errc::invalid_argument, "a message of {} bytes is too long", job.data.size());
+        if (job.tag.size() != kTagSize)
+            return fail(Errc::invalid_argument, "a tag of {} bytes", job.tag.size());
+        return {};
+    }
     // CCM puts the length into its first block, so it must be known before the additional data.
     static bool announce_length(EVP_CIPHER_CTX* context, const AeadJob& job) {
         int done = 0;

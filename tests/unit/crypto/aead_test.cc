@@ -14,17 +14,21 @@ struct Sealed {
     Bytes tag;
 };
 
+Nonce nonce_of(const Bytes& bytes) {
+    Nonce nonce{};
+    std::ranges::copy(bytes, nonce.begin());
+    return nonce;
+}
+
 Sealed seal(Aead& aead, const Bytes& nonce, const Bytes& aad, Bytes data) {
     Bytes tag(kTagSize);
-    const auto done =
-        aead.seal({std::span<const Byte, kNonceSize>(nonce), aad, data, std::span<Byte, kTagSize>(tag)});
+    const auto done = aead.seal({nonce_of(nonce), aad, data, tag});
     EXPECT_TRUE(done.has_value());
     return {std::move(data), std::move(tag)};
 }
 
 Result<Bytes> open(Aead& aead, const Bytes& nonce, const Bytes& aad, Sealed sealed) {
-    KZ_CHECK(aead.open(
-        {std::span<const Byte, kNonceSize>(nonce), aad, sealed.data, std::span<Byte, kTagSize>(sealed.tag)}));
+    KZ_CHECK(aead.open({nonce_of(nonce), aad, sealed.data, sealed.tag}));
     return sealed.data;
 }
 
@@ -115,8 +119,7 @@ TEST_P(AeadEveryCipher, OneWrongBitAnywhereIsRefusedAndLeavesZeros) {
     const Bytes plain(40, 0x99);
     const Sealed good = seal(*aead_, nonce_, aad_, plain);
     const auto refused = [&](const Bytes& nonce, const Bytes& aad, Sealed sealed) {
-        const auto done = aead_->open({std::span<const Byte, kNonceSize>(nonce), aad, sealed.data,
-                                       std::span<Byte, kTagSize>(sealed.tag)});
+        const auto done = aead_->open({nonce_of(nonce), aad, sealed.data, sealed.tag});
         return !done && done.error().code() == Errc::corrupt &&
                std::ranges::all_of(sealed.data, [](Byte byte) { return byte == 0; });
     };
@@ -155,8 +158,7 @@ TEST_P(AeadEveryCipher, ABatchIsTheSameAsItsMessages) {
         nonces.emplace_back(kNonceSize, static_cast<Byte>(i + 1));
     }
     for (std::size_t i = 0; i < data.size(); ++i)
-        jobs.push_back({std::span<const Byte, kNonceSize>(nonces[i]), aad_, data[i],
-                        std::span<Byte, kTagSize>(tags[i])});
+        jobs.push_back({nonce_of(nonces[i]), aad_, data[i], tags[i]});
     ASSERT_TRUE(aead_->seal_batch(jobs).has_value());
     for (std::size_t i = 0; i < data.size(); ++i) {
         const Sealed single = seal(*aead_, nonces[i], aad_, Bytes(100 * i, static_cast<Byte>(i)));
@@ -187,6 +189,15 @@ INSTANTIATE_TEST_SUITE_P(Ciphers, AeadEveryCipher,
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });
+
+TEST(Aead, SizesAreChecked) {
+    const auto aead = Aead::create(Cipher::aes_128_ccm, Bytes(16)).value();
+    Bytes tag(kTagSize - 1), data(kMaxAeadMessage + 1);
+    EXPECT_EQ(aead->seal({.tag = tag}).error().code(), Errc::invalid_argument);
+    tag.push_back(0);
+    EXPECT_EQ(aead->seal({.data = data, .tag = tag}).error().code(), Errc::invalid_argument);
+    EXPECT_EQ(aead->open({.data = data, .tag = tag}).error().code(), Errc::invalid_argument);
+}
 
 TEST(Aead, NoneHasNoKey) {
     EXPECT_EQ(Aead::create(Cipher::none, {}).error().code(), Errc::invalid_argument);

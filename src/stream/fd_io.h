@@ -1,0 +1,36 @@
+// Reading and writing large pieces for pumps. Private to src/stream.
+#pragma once
+
+#include "stream/pump.h"
+
+namespace kz::stream {
+
+// The descriptor stays the caller's and must outlive this object.
+class FdInput {
+  public:
+    static Result<FdInput> create(int fd, const PumpRules& rules);
+    // Waits, then takes all that is there up to the size of `out`; 0 is the end of the stream. `watch_fd`,
+    // unless -1, is a socket whose breaking ends the wait with Errc::unavailable.
+    Result<std::size_t> read(MutableBytes out, int watch_fd = -1);
+
+  private:
+    FdInput(int fd, const PumpRules& rules) : fd_(fd), rules_(rules) {}
+    int fd_;
+    PumpRules rules_;
+};
+
+class FdOutput {
+  public:
+    static Result<FdOutput> create(int fd, const PumpRules& rules);
+    Result<void> write(ByteView bytes);
+    int fd() const { return fd_; }
+
+  private:
+    FdOutput(int fd, const PumpRules& rules, bool is_socket)
+        : fd_(fd), rules_(rules), is_socket_(is_socket) {}
+    int fd_;
+    PumpRules rules_;
+    bool is_socket_;
+};
+
+}  // namespace kz::stream
