@@ -27,7 +27,7 @@ struct HttpRequest {
 
 struct HttpResponse {
     unsigned status = 0;
-    std::string body;  // JSON, or empty
+    std::string body{};  // JSON, or empty
     bool keep_alive = true;
 };
 

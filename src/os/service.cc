@@ -135,6 +135,48 @@ Result<Service> Service::start(std::string_view name, const HostPaths& paths, co
     return Service(*std::move(lock), pid_file, std::move(stop), std::move(log));
 }
 
+namespace {
+
+Result<void> serve_in_foreground(const ServiceProgram& program, const HostPaths& paths,
+                                 const ServiceOptions& options) {
+    auto service = Service::start(program.name, paths, options);
+    Result<void> served =
+        service ? program.serve(*service, paths, options) : std::unexpected(std::move(service).error());
+    // Without effect once the program has said that it is ready.
+    report_ready(served);
+    if (!served && service && !options.log_file.empty()) service->log().error("{}", served.error().message());
+    return served;
+}
+
+Result<int> run_program(const ServiceProgram& program, int argc, char** argv) {
+    KZ_TRY(const ServiceOptions options, parse_service_options(argc, argv, program.default_port));
+    if (options.help) {
+        fmt::print("{}", program.usage);
+        return 0;
+    }
+    KZ_TRY(const HostPaths paths, HostPaths::from_environment(options.root));
+    KZ_TRY(const std::optional<int> status, program.arguments(paths, options));
+    if (status) return *status;
+    if (options.daemon)
+        KZ_CHECK(start_as_daemon(program.program, program.name, paths, options));
+    else
+        KZ_CHECK(serve_in_foreground(program, paths, options));
+    return 0;
+}
+
+}  // namespace
+
+int run_service_program(const ServiceProgram& program, int argc, char** argv) {
+    constexpr int kFailure = 1;
+    constexpr int kWrongUsage = 2;
+    const auto status = run_program(program, argc, argv);
+    if (status) return *status;
+    fmt::print(stderr, "{}: {}\n", program.program, status.error().message());
+    if (status.error().code() != Errc::invalid_argument) return kFailure;
+    fmt::print(stderr, "{}", program.usage);
+    return kWrongUsage;
+}
+
 Service::Service(FileLock lock, Path pid_file, UniqueFd stop, std::unique_ptr<Log> log)
     : lock_(std::move(lock)), pid_file_(std::move(pid_file)), stop_(std::move(stop)), log_(std::move(log)) {}
 

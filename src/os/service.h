@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,7 +26,7 @@ struct ServiceOptions {
     bool daemon = false;
     bool help = false;
     std::string log_file;             // --log; empty: standard error
-    std::vector<std::string> others;  // arguments that are not these, in order
+    std::vector<std::string> others;  // the rest, in order; "--x=y" as two
 };
 // "-R DIR --port N --listen ADDR --daemon --log FILE --help", also as "--port=N". Errors:
 // Errc::invalid_argument.
@@ -58,5 +59,20 @@ class Service {
     UniqueFd stop_;
     std::unique_ptr<Log> log_;
 };
+
+// A daemon program: everything between main() and what it serves.
+struct ServiceProgram {
+    std::string_view program;  // "kz-radd", as beside the running one
+    std::string_view name;     // "radd", for its files
+    std::uint16_t default_port = 0;
+    std::string_view usage;
+    // Looks at the arguments that are not ServiceOptions: nothing goes on to serve, a number is the exit
+    // status. Errc::invalid_argument is wrong usage (2).
+    std::function<Result<std::optional<int>>(const HostPaths&, const ServiceOptions&)> arguments;
+    // Opens its sockets, calls report_ready({}) (os/process.h), and serves until service.stop_fd().
+    std::function<Result<void>(Service& service, const HostPaths&, const ServiceOptions&)> serve;
+};
+// Returns the exit status: 0, 1 for failures, 2 for wrong usage; messages go to stderr as "PROGRAM: ...".
+int run_service_program(const ServiceProgram& program, int argc, char** argv);
 
 }  // namespace kz

@@ -115,12 +115,20 @@ Result<std::pair<UniqueFd, UniqueFd>> unix_socket_pair() {
 }
 
 Result<UniqueFd> tcp_listen(const std::string& host, std::uint16_t port) {
+    // One socket for every address: the IPv6 wildcard takes IPv4 connections too.
+    if (host.empty()) {
+        auto both = tcp_listen("::", port);
+        if (both || both.error().code() == Errc::busy) return both;
+    }
     KZ_TRY(const AddrinfoList list, resolve(host, port, AI_PASSIVE));
     std::string last = "no address";
     for (const addrinfo* each = list.get(); each != nullptr; each = each->ai_next) {
         UniqueFd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
         const int on = 1;
+        const int off = 0;
         if (fd) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (fd && each->ai_family == AF_INET6)
+            ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
         if (fd && ::bind(fd.get(), each->ai_addr, each->ai_addrlen) == 0 && ::listen(fd.get(), 256) == 0)
             return fd;
         if (errno == EADDRINUSE) return fail(Errc::busy, "port {} is already in use", port);
@@ -159,7 +167,11 @@ Result<std::string> tcp_peer_address(int fd) {
     const int status = ::getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, name.data(),
                                      name.size(), nullptr, 0, NI_NUMERICHOST);
     if (status != 0) return fail(Errc::io, "getnameinfo: {}", ::gai_strerror(status));
-    return std::string(name.data());
+    // An IPv4 peer of an IPv6 socket.
+    constexpr std::string_view kMapped = "::ffff:";
+    std::string text(name.data());
+    if (text.starts_with(kMapped) && text.find('.') != std::string::npos) text.erase(0, kMapped.size());
+    return text;
 }
 
 Result<UniqueFd> accept_connection(int listener, Deadline deadline, int cancel_fd) {
