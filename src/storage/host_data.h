@@ -33,6 +33,7 @@
 
 #include "base/json.h"
 #include "base/secret.h"
+#include "crypto/hash.h"
 #include "storage/volume.h"
 
 namespace kz::storage {
@@ -77,6 +78,9 @@ struct HostData {
     bool operator==(const HostData&) const = default;
 };
 
+// What a wrong key is answered with, in the original's words: two lines.
+std::string wrong_key_message(std::string_view zone);
+
 struct HostDataRead {
     HostData data;
     std::uint64_t generation = 0;
@@ -91,6 +95,8 @@ struct HostDataProbe {
     Kind kind = Kind::blank;
     std::optional<HostData> unverified;  // present only
 };
+
+struct Slot;  // storage/host_data_slot.h
 
 // One user at a time; keeps a reference to the volume. Within one process the writer is the zone's monitor
 // (or the command that holds the zone's lock).
@@ -107,8 +113,8 @@ class HostDataArea {
 
     // Replaces what the last read(), write() or initialize() of this object saw; durable and re-read when it
     // returns. Errors: Errc::busy when the disk holds another generation than that (nothing is written),
-    // those of read(), Errc::invalid_argument when the body is too large, Errc::io when the disk gives back
-    // other bytes.
+    // those of read(), Errc::wrong_state before the first of those three, Errc::invalid_argument when the
+    // body is too large, Errc::io when the disk gives back other bytes.
     Result<void> write(const HostData& data);
 
     // Takes the area whatever it holds, under this key: install and attach -x initialize-hostdata. What was
@@ -123,11 +129,14 @@ class HostDataArea {
     HostDataArea(Volume& volume, Secret key, std::uint64_t start)
         : volume_(&volume), key_(std::move(key)), start_(start) {}
     Result<void> write_slot(unsigned slot, std::uint64_t generation, const HostData& data);
+    Result<void> check_unchanged(const Slot& current) const;
 
     Volume* volume_;
     Secret key_;
     std::uint64_t start_;           // of the area within the volume
     std::uint64_t generation_ = 0;  // last seen; 0: none yet
+    // Of a write whose outcome is not known because it failed: should it have reached the disk, it was ours.
+    std::optional<crypto::Sha256Digest> attempted_;
 };
 
 }  // namespace kz::storage

@@ -1,0 +1,31 @@
+// The rights with which a file is used: file://user:group@/path. Internal to storage.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+
+#include "storage/suri.h"
+
+namespace kz::storage {
+
+// While it lives, this thread reaches files as the user and group that the SURI names (root squash of a
+// mounted NFS share is what they are for). Without credentials in the SURI it changes nothing.
+class ScopedCredentials {
+  public:
+    // Errors: Errc::not_found for an unknown account, Errc::permission when we may not take its rights.
+    static Result<ScopedCredentials> enter(const Suri& suri);
+    ScopedCredentials(ScopedCredentials&& other) noexcept;
+    ScopedCredentials& operator=(ScopedCredentials&&) = delete;
+    ~ScopedCredentials();
+
+  private:
+    struct Previous {
+        uid_t uid;
+        gid_t gid;
+    };
+    explicit ScopedCredentials(std::optional<Previous> previous) : previous_(previous) {}
+    std::optional<Previous> previous_;
+};
+
+}  // namespace kz::storage

@@ -1,0 +1,44 @@
+#include "storage/volume.h"
+
+#include "storage/local_volume.h"
+
+namespace kz::storage {
+namespace {
+
+bool is_local(const Suri& suri) {
+    return suri.type() == SuriType::file || suri.type() == SuriType::dev;
+}
+
+std::unexpected<Error> not_reachable(const Suri& suri) {
+    return fail(Errc::unsupported,
+                "{}: this version cannot use storage of type {}; use file: or dev:", suri.render(),
+                suri_type_name(suri.type()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Volume>> open_volume(const Suri& suri) {
+    if (!is_local(suri)) return not_reachable(suri);
+    return open_local_volume(suri);
+}
+
+Result<void> create_volume(const Suri& suri, std::uint64_t bytes) {
+    if (!is_local(suri)) return not_reachable(suri);
+    if (suri.type() == SuriType::dev)
+        return fail(Errc::unsupported, "{}: a device cannot be created", suri.render());
+    return create_local_file(suri, bytes);
+}
+
+Result<void> destroy_volume(const Suri& suri) {
+    if (!is_local(suri)) return not_reachable(suri);
+    if (suri.type() == SuriType::dev)
+        return fail(Errc::unsupported, "{}: a device cannot be destroyed", suri.render());
+    return destroy_local_file(suri);
+}
+
+Result<bool> volume_exists(const Suri& suri) {
+    if (!is_local(suri)) return not_reachable(suri);
+    return local_exists(suri);
+}
+
+}  // namespace kz::storage
