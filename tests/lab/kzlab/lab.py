@@ -112,10 +112,9 @@ class Lab:
         (files / "hosts").write_text(network.hosts_file([CLIENT, *self._names]))
         (files / "hostname").write_text(f"{name}\n")
         (files / "machine-id").write_text(uuid.uuid4().hex + "\n")
-        if name != SWITCH:
-            self._make_root(self.folder / name)
+        self._make_root(self.folder / name)
         command = ["unshare", "--net", "--uts", "--mount", "bash", str(HERE / "holder.sh"), name, str(files),
-                   str(files / "system"), *self._make_cgroup(name)]
+                   str(self.folder / name), *self._make_cgroup(name)]
         errors = files / "holder.log"
         with open(errors, "wb") as log:
             holder = subprocess.Popen(command, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", MARKER: str(self.folder)},
@@ -130,10 +129,11 @@ class Lab:
         self._write_state()
 
     def _make_root(self, root):
-        root.mkdir(mode=0o755)
+        for folder in (root, root / "var", root / "var" / "lib", root / "var" / "lib" / "zones"):
+            folder.mkdir(mode=0o755)
         if self._cache is not None:
             self._cache.mkdir(parents=True, exist_ok=True)
-            (root / "var" / "cache").mkdir(parents=True)
+            (root / "var" / "cache").mkdir()
             (root / "var" / "cache" / "zones").symlink_to(self._cache)
 
     def _make_cgroup(self, name):
