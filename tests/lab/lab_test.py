@@ -64,6 +64,11 @@ class TwoNodes(unittest.TestCase):
         self.assertEqual(self.lab.node("node1").run(["ls", "/system"]).stdout, "here\n")
         self.assertEqual(self.lab.node("node2").run(["ls", "/system"]).stdout, "")
 
+    def test_disks_of_templates_are_a_node_s_own(self):
+        self.lab.node("node1").run(["touch", "/var/lib/zones/disk0"])
+        self.assertTrue(self.lab.node("node1").path("var/lib/zones/disk0").exists())
+        self.assertEqual(self.lab.node("node2").run(["ls", "/var/lib/zones"]).stdout, "")
+
     def test_a_node_sees_its_own_interfaces_only(self):
         names = self.lab.node("node1").run(["ls", "/sys/class/net"]).stdout.split()
         self.assertLessEqual({"kzbr0", "lo", "uplink"}, set(names))

@@ -73,6 +73,11 @@ class Terminal:
         with self._changed:
             return self._text
 
+    @property
+    def position(self):
+        """Where in `text` the last match of expect() ended."""
+        return self._seen
+
     def expect(self, pattern, timeout=30):
         """Waits until `pattern` (a regular expression) stands in the output after the last match; returns the match.
         TerminalTimeout and TerminalClosed show what stood there instead."""

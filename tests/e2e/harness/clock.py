@@ -1,0 +1,33 @@
+"""The lines of the guest's kz-clock, and what they prove: none is lost, none is printed twice, and how long it stood
+still."""
+import re
+from dataclasses import dataclass
+
+TICK = re.compile(r"tick (\d+) (\d+\.\d{3})$")
+
+
+@dataclass(frozen=True)
+class Tick:
+    moment: float  # time.monotonic() when the line came
+    sequence: int
+    guest_time: float  # the guest's own clock
+
+
+def ticks_of(lines):
+    """Of (moment, text) lines, as Terminal.lines() gives them."""
+    found = ((moment, TICK.search(text)) for moment, text in lines)
+    return [Tick(moment, int(match[1]), float(match[2])) for moment, match in found if match]
+
+
+def check_consecutive(ticks):
+    """AssertionError where a tick is missing or comes again."""
+    for earlier, later in zip(ticks, ticks[1:]):
+        if later.sequence != earlier.sequence + 1:
+            kind = "lost" if later.sequence > earlier.sequence else "repeated"
+            raise AssertionError(f"lines {kind}: tick {later.sequence} follows tick {earlier.sequence}")
+
+
+def longest_gap_ms(ticks, interval_ms):
+    """The longest time between two ticks, beyond the interval that they are meant to have."""
+    gaps = [later.moment - earlier.moment for earlier, later in zip(ticks, ticks[1:])]
+    return max(0.0, max(gaps, default=0.0) * 1000 - interval_ms)
