@@ -54,7 +54,8 @@ class Registry {
     Result<zone::Config> load_config(std::string_view name) const;
     // A template: etc/zones first, then the ones shipped. Any well-formed name.
     Result<zone::Config> load_template(std::string_view name) const;
-    // By the name within. Errors leave the old configuration.
+    // By the name within. Errors leave the old configuration. Errc::wrong_state when it has no key but the
+    // zone, which has an installation, has one: without it the disks' host data could not be read any more.
     Result<void> save_config(const zone::Config& config) const;
     // Configuration, key and record; none of the zone's disks. Removing what is not there is no error.
     Result<void> remove(std::string_view name) const;
