@@ -193,6 +193,11 @@ class Remains(unittest.TestCase):
         cgroup = lab_module._cgroup_folder(self.folder)
         self.assertFalse(cgroup is not None and cgroup.exists())
 
+    def test_a_kept_lab_outlives_its_maker(self):
+        with Lab(self.folder, nodes=("node1",)) as lab:
+            lab.keep()
+        self.assertEqual(Lab.existing(self.folder).node("node1").run(["hostname"]).stdout, "node1\n")
+
     def test_a_folder_with_other_files_is_refused_and_kept(self):
         (self.folder / "letter").write_text("dear all")
         for attempt in (Lab(self.folder).up, Lab(self.folder).down):

@@ -10,6 +10,7 @@ for folder in (TESTS / "e2e", TESTS / "lab"):
 
 from .case import LabCase, wait_until  # noqa: E402
 from .clock import Tick, check_consecutive, longest_gap_ms, ticks_of  # noqa: E402
+from .consoles import Consoles  # noqa: E402
 from .zone import Console, Zone  # noqa: E402
 
-__all__ = ["Console", "LabCase", "Tick", "Zone", "check_consecutive", "longest_gap_ms", "ticks_of", "wait_until"]
+__all__ = ["Console", "Consoles", "LabCase", "Tick", "Zone", "check_consecutive", "longest_gap_ms", "ticks_of", "wait_until"]

@@ -21,13 +21,20 @@ def ticks_of(lines):
 
 def check_consecutive(ticks):
     """AssertionError where a tick is missing or comes again."""
+    check_increasing(ticks)
     for earlier, later in zip(ticks, ticks[1:]):
-        if later.sequence != earlier.sequence + 1:
-            kind = "lost" if later.sequence > earlier.sequence else "repeated"
-            raise AssertionError(f"lines {kind}: tick {later.sequence} follows tick {earlier.sequence}")
+        if later.sequence > earlier.sequence + 1:
+            raise AssertionError(f"lines lost: tick {later.sequence} follows tick {earlier.sequence}")
 
 
-def longest_gap_ms(ticks, interval_ms):
-    """The longest time between two ticks, beyond the interval that they are meant to have."""
-    gaps = [later.moment - earlier.moment for earlier, later in zip(ticks, ticks[1:])]
+def check_increasing(ticks):
+    for earlier, later in zip(ticks, ticks[1:]):
+        if later.sequence <= earlier.sequence:
+            raise AssertionError(f"lines repeated: tick {later.sequence} follows tick {earlier.sequence}")
+
+
+def longest_gap_ms(ticks, interval_ms, since=0.0, until=float("inf")):
+    """The longest time between two ticks that touches the span, beyond the interval that they are meant to have."""
+    gaps = [later.moment - earlier.moment for earlier, later in zip(ticks, ticks[1:])
+            if later.moment >= since and earlier.moment <= until]
     return max(0.0, max(gaps, default=0.0) * 1000 - interval_ms)

@@ -52,6 +52,7 @@ class Lab:
         self._state = None
         self._reaper = None
         self._children = []  # holders that this process has to reap
+        self._kept = False
 
     @classmethod
     def existing(cls, folder=None):
@@ -72,7 +73,7 @@ class Lab:
         return self
 
     def __exit__(self, *exception):
-        if self._reaper is not None or self._state is not None:
+        if not self._kept:
             self.down()
 
     # Up
@@ -164,6 +165,7 @@ class Lab:
 
     def keep(self):
         """The lab is to outlive this process."""
+        self._kept = True
         self._end_reaper(b"keep\n")
 
     def _end_reaper(self, word):

@@ -24,8 +24,9 @@ class TerminalClosed(LabError):
 class Terminal:
     def __init__(self, argv, environment, rows, columns):
         self.argv = argv
-        self.chunks = []  # (time.monotonic(), bytes)
         self._text = ""
+        self._lines = []  # complete ones
+        self._line = b""  # what has come of the next
         self._seen = 0  # what expect() has gone past
         self._open = True
         self._changed = threading.Condition()
@@ -60,7 +61,11 @@ class Terminal:
                     self._open = False
                     self._changed.notify_all()
                     return
-                self.chunks.append((now, data))
+                *ended, rest = data.split(b"\n")
+                for piece in ended:
+                    self._lines.append((now, (self._line + piece).decode(errors="replace").rstrip("\r")))
+                    self._line = b""
+                self._line += rest
                 tail += data
                 whole = len(tail) - _incomplete_suffix(tail)
                 self._text += tail[:whole].decode(errors="replace")
@@ -72,6 +77,11 @@ class Terminal:
         """All output so far."""
         with self._changed:
             return self._text
+
+    def is_open(self):
+        """False when the program has ended and all its output was read."""
+        with self._changed:
+            return self._open
 
     @property
     def position(self):
@@ -109,16 +119,7 @@ class Terminal:
     def lines(self):
         """Complete lines of the output so far: (time at which the end of the line came, text)."""
         with self._changed:
-            chunks = list(self.chunks)
-        lines = []
-        line = b""
-        for moment, data in chunks:
-            *ended, rest = data.split(b"\n")
-            for piece in ended:
-                lines.append((moment, (line + piece).decode(errors="replace").rstrip("\r")))
-                line = b""
-            line += rest
-        return lines
+            return list(self._lines)
 
     def wait(self, timeout=30):
         """Waits for the program's end and returns its status."""
