@@ -103,7 +103,7 @@ def check_file(name, text, top, words):
     yield from check_program(text)
     if path.suffix in CODE:
         yield from check_code(name, text, top)
-    golden = "data" in path.parts or "transcripts" in path.parts
+    golden = not {"data", "corpus", "transcripts"}.isdisjoint(path.parts)
     if path.suffix in TEXT and not golden:
         yield from check_text(text)
 

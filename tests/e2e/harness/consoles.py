@@ -75,11 +75,14 @@ class Consoles:
 
     def wait_ticks(self, count, timeout=60):
         """Waits until so many more ticks were seen, wherever, and returns all."""
-        wanted = self._newest() + count
+        return self.wait_tick(self._newest() + count, timeout)
+
+    def wait_tick(self, sequence, timeout=60):
+        """Waits until the clock has come to that number, and returns all ticks."""
         deadline = time.monotonic() + timeout
-        while self._newest() < wanted:
+        while self._newest() < sequence:
             if time.monotonic() > deadline:
-                raise AssertionError(f"the clock stands at tick {self._newest()}: not {count} more in {timeout} s")
+                raise AssertionError(f"the clock stands at tick {self._newest()} and not at {sequence} after {timeout} s")
             time.sleep(0.02)
         return self.ticks()
 
