@@ -4,7 +4,6 @@
 add_library(kz_options INTERFACE)
 target_compile_options(kz_options INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast)
 target_include_directories(kz_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
-target_compile_definitions(kz_options INTERFACE FMT_HEADER_ONLY=0)
 
 # kz_library(NAME [DEPS lib...]): every *.cc of the current folder; DEPS may be floors (kz_base...) or packages.
 function(kz_library name)

@@ -96,4 +96,9 @@ Error Error::context(std::string_view outer) && {
     return std::move(*this);
 }
 
+Error Error::append(std::string_view sentence) && {
+    message_ = fmt::format("{}; {}", message_, sentence);
+    return std::move(*this);
+}
+
 }  // namespace kz

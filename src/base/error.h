@@ -52,6 +52,8 @@ class [[nodiscard]] Error {
 
     // Puts "outer: " in front of the message.
     Error context(std::string_view outer) &&;
+    // Puts a further sentence after the message: what state things are in now.
+    Error append(std::string_view sentence) &&;
 
     Errc code() const { return code_; }
     // The errno that caused it, 0 when there was none.

@@ -101,12 +101,7 @@ Result<CommandOutput> run_command(std::vector<std::string> argv, const CommandOp
     KZ_TRY(Pipe error, make_pipe());
     const std::string name = argv.empty() ? "" : argv.front();
     SpawnOptions spawn;
-    if (options.working_directory) {
-        // chdir between fork and exec is env's business, so that no thread's folder changes.
-        std::vector<std::string> wrapped{"env", "-C", options.working_directory->string()};
-        wrapped.insert(wrapped.end(), argv.begin(), argv.end());
-        argv = std::move(wrapped);
-    }
+    spawn.working_directory = options.working_directory;
     spawn.argv = std::move(argv);
     spawn.environment = options.environment;
     spawn.fds = {{input.read_end.get(), 0}, {output.write_end.get(), 1}, {error.write_end.get(), 2}};

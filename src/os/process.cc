@@ -112,6 +112,7 @@ void drop_privileges(const SpawnOptions& options, int error_fd) {
         ::signal(number, SIG_DFL);
     if (options.new_session) ::setsid();
     enter_cgroup(plan, error_fd);
+    if (options.working_directory && ::chdir(options.working_directory->c_str()) < 0) die_in_child(error_fd);
     place_descriptors(options, moved, error_fd);
     drop_privileges(options, error_fd);
     ::execve(plan.program.c_str(), plan.argv.data(), plan.environment.data());

@@ -39,7 +39,8 @@ struct SpawnOptions {
     std::vector<gid_t> groups;
     std::map<std::string, std::string> environment;  // added to our own
     bool new_session = false;
-    std::optional<Path> cgroup;  // a cgroup v2 folder whose cgroup.procs the child enters before exec
+    std::optional<Path> working_directory;  // entered before privileges are dropped
+    std::optional<Path> cgroup;             // a cgroup v2 folder whose cgroup.procs the child enters before exec
 };
 
 // A child of ours, or an adopted process. Dropping the object neither kills nor waits.

@@ -1,0 +1,82 @@
+// Offer: what the source of a migration tells the destination about the zone, and the session that they agree on.
+// For src/monitor (live), src/client (warm, cold) and the routes of kz-radd.
+//
+// Carried as JSON over RAD (migrate/peer.h), below /api/1/zones/ZONE/incoming:
+//
+//   POST   .../incoming             Offer -> Acceptance   the destination checks everything that it can
+//   POST   .../incoming/configure   -> {imported: bool}   the configuration is stored, unless there is one
+//   POST   .../incoming/attach      -> {}                 the storage is opened and host data compared; nothing is owned
+//   POST   .../incoming/boot        -> Session            the machine stands ready for the memory
+//   POST   .../incoming/loaded      -> {}                 answered when all of memory and the devices are in
+//   POST   .../incoming/resume      {console} -> {}       after the commit: the zone runs, if host data says so
+//   POST   .../incoming/adopt       -> {}                 warm and cold, after the commit: the zone is installed here
+//   DELETE .../incoming             -> {}                 all of it is undone
+//
+// The destination undoes everything too when the connection ends before the commit. After it, host data decides.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/secret.h"
+#include "crypto/cipher.h"
+#include "migrate/session.h"
+#include "storage/host_data.h"
+
+namespace kz::migrate {
+
+inline constexpr std::uint64_t kHandoverProtocol = 1;
+
+enum class MoveKind { live = 1, warm, cold };
+std::string_view move_kind_name(MoveKind kind);
+
+struct Offer {
+    MoveKind kind = MoveKind::live;
+    bool dry_run = false;
+    std::string migration_id;
+    std::string zone_uuid;
+    std::string configuration;  // export text, with the keysource
+    storage::Owner source;
+    std::string machine_type;  // live only, as are accel, cpus and channels
+    std::string accel;
+    unsigned cpus = 0;  // of the source host
+    crypto::Cipher cipher = crypto::Cipher::aes_128_ccm;
+
+    // Errors: Errc::protocol, naming the field.
+    static Result<Offer> from_json(const Json& json);
+    Json to_json() const;
+};
+
+struct Acceptance {
+    storage::Owner destination;
+    bool has_configuration = false;
+    unsigned cpus = 0;
+    std::string qemu_version;
+    std::vector<std::string> ciphers;
+
+    static Result<Acceptance> from_json(const Json& json);
+    Json to_json() const;
+};
+
+// What proves and seals the connections to port 8102. Chosen by the destination, fresh for every migration.
+struct Session {
+    SessionId id{};
+    Secret secret;  // 32 bytes
+    std::uint16_t port = kMigrationPort;
+
+    static Result<Session> generate();
+    static Result<Session> from_json(const Json& json);
+    Json to_json() const;
+};
+
+// One memory connection per 2 GiB of memory, rounded up, at most the processors of the smaller host (DESIGN.md
+// section 7); `wanted` other than 0 overrides. The main channel of QEMU has a connection of its own besides.
+unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there, unsigned wanted);
+
+// The original's two lines when the destination lacks the cipher.
+Result<void> check_cipher(crypto::Cipher cipher, const std::vector<std::string>& destination_ciphers);
+std::vector<std::string> cipher_names();
+
+}  // namespace kz::migrate

@@ -1,0 +1,88 @@
+#include "migrate/pump_group.h"
+
+#include <sys/socket.h>
+
+#include "os/socket.h"
+
+namespace kz::migrate {
+namespace {
+
+// Large local buffers matter more than anything else here: each saves a wake-up of QEMU (measurements.md).
+constexpr int kLocalBuffer = 4 * 1024 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<PumpGroup>> PumpGroup::create() {
+    KZ_TRY(EventFd cancel, EventFd::create());
+    return std::unique_ptr<PumpGroup>(new PumpGroup(std::move(cancel)));
+}
+
+PumpGroup::~PumpGroup() {
+    cancel();
+    [[maybe_unused]] const auto outcome = join();
+}
+
+void PumpGroup::accept_channels(UniqueFd listener, unsigned channels, PumpBody body) {
+    acceptor_ = std::jthread([this, owned = std::move(listener), channels, pump = std::move(body)] {
+        for (unsigned channel = 0; channel < channels; ++channel) {
+            Result<UniqueFd> local = accept_connection(owned.get(), Deadline::never(), cancel_.fd());
+            if (!local) return record_failure(std::move(local).error());
+            start(channel, std::move(*local), pump);
+        }
+    });
+}
+
+Result<void> PumpGroup::connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline) {
+    for (unsigned channel = 0; channel < channels; ++channel) {
+        KZ_TRY_CONTEXT(UniqueFd local, unix_connect(socket, deadline), "connecting to QEMU");
+        start(channel, std::move(local), body);
+    }
+    return {};
+}
+
+void PumpGroup::start(unsigned channel, UniqueFd local, const PumpBody& body) {
+    set_socket_buffers(local.get(), kLocalBuffer);
+    const std::lock_guard lock(mutex_);
+    stream::PumpCounters& counters = counters_.emplace_back();
+    threads_.emplace_back([this, channel, owned = std::move(local), body, &counters] {
+        const stream::PumpRules rules{.cancel_fd = cancel_.fd(), .input_stall = {}, .output_stall = {}};
+        Result<stream::PumpTotals> moved = body(channel, owned.get(), rules, counters);
+        if (!moved) record_failure(std::move(moved).error().context(fmt::format("channel {}", channel)));
+    });
+}
+
+void PumpGroup::record_failure(Error error) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!failure_) failure_ = std::move(error);
+    }
+    cancel_.signal();
+}
+
+Result<stream::PumpTotals> PumpGroup::join() {
+    if (acceptor_.joinable()) acceptor_.join();
+    // The acceptor alone adds threads, and it has ended.
+    for (std::jthread& thread : threads_) {
+        if (thread.joinable()) thread.join();
+    }
+    if (const std::optional<Error> error = failure()) return std::unexpected(*error);
+    return totals();
+}
+
+std::optional<Error> PumpGroup::failure() const {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+}
+
+stream::PumpTotals PumpGroup::totals() const {
+    const std::lock_guard lock(mutex_);
+    stream::PumpTotals sum;
+    for (const stream::PumpCounters& counters : counters_) {
+        sum.plain_bytes += counters.plain_bytes;
+        sum.sealed_bytes += counters.sealed_bytes;
+        sum.records += counters.records;
+    }
+    return sum;
+}
+
+}  // namespace kz::migrate

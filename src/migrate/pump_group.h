@@ -1,0 +1,60 @@
+// PumpGroup: the threads that move the channels of one migration or image. For the monitor.
+//
+// One thread a channel. The first that fails stops all others: half a stream is of no use. Channels are made by
+// accept_channels() (QEMU connects to us: it sends) or connect_channels() (we connect to QEMU: it receives).
+#pragma once
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "os/io.h"
+#include "os/paths.h"
+#include "stream/pump.h"
+
+namespace kz::migrate {
+
+// Moves one channel between `local_fd` (QEMU's end is at the other side) and wherever it goes; runs on a thread of the group.
+using PumpBody = std::function<Result<stream::PumpTotals>(unsigned channel, int local_fd, const stream::PumpRules& rules,
+                                                          stream::PumpCounters& counters)>;
+
+class PumpGroup {
+  public:
+    static Result<std::unique_ptr<PumpGroup>> create();
+    // Cancels and joins.
+    ~PumpGroup();
+    PumpGroup(const PumpGroup&) = delete;
+    PumpGroup& operator=(const PumpGroup&) = delete;
+
+    // Takes `channels` connections from `listener` and pumps each; the first is channel 0, QEMU's main channel.
+    void accept_channels(UniqueFd listener, unsigned channels, PumpBody body);
+    // Connects `channels` times to `socket`, in order (QEMU 7.2 takes the first for its main channel), and pumps each.
+    Result<void> connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline);
+
+    // Waits until every channel has ended. The first error of any, Errc::cancelled when cancel() was first.
+    Result<stream::PumpTotals> join();
+    void cancel() { cancel_.signal(); }
+    // Readable when a channel has failed or all was cancelled.
+    int failed_fd() const { return cancel_.fd(); }
+    // Nothing while nothing has failed.
+    std::optional<Error> failure() const;
+    // So far; may be asked at any time.
+    stream::PumpTotals totals() const;
+
+  private:
+    explicit PumpGroup(EventFd cancel) : cancel_(std::move(cancel)) {}
+    void start(unsigned channel, UniqueFd local, const PumpBody& body);
+    void record_failure(Error error);
+
+    EventFd cancel_;
+    mutable std::mutex mutex_;
+    std::optional<Error> failure_;
+    std::list<stream::PumpCounters> counters_;
+    std::list<std::jthread> threads_;
+    std::jthread acceptor_;
+};
+
+}  // namespace kz::migrate

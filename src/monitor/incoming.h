@@ -1,0 +1,51 @@
+// Live migration, the destination's side. For the monitor; the hand-over's words are in migrate/offer.h.
+//
+// Theory of operation. kz-radd starts this monitor and hands on what the source says, as operations:
+//
+//   incoming-boot    {machine_type, accel, connections, cipher, migration_id}  -> Session
+//   incoming-loaded  {}                        answered when memory and devices are in
+//   incoming-resume  {console, console_end}    runs the guest, if host data names this host as owner
+//   incoming-cancel  {}                        ends the machine; the zone is what it was before
+//   incoming-lost    {}                        the source cannot be heard any more: host data decides
+//
+// The guest runs here only after host data, read anew, says that this host owns the zone. Until then nothing is
+// written to the disk. A source that is lost leaves host data in one of three states: it committed (we run), it took the
+// hand-over back (we give up), or it did neither (we watch for a while, then give up: it may only be slow, but it
+// cannot commit to a host that has ended its machine without finding that out when it looks for the zone).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/json.h"
+#include "migrate/offer.h"
+#include "migrate/pump_group.h"
+#include "monitor/zone_run.h"
+
+namespace kz::monitor {
+
+class Incoming {
+  public:
+    explicit Incoming(ZoneRun& run) : run_(run) {}
+    ~Incoming();
+    Result<Json> handle(const std::string& name, const Json& request);
+
+  private:
+    Result<Json> boot(const Json& request);
+    Result<void> start_receiving(unsigned connections, crypto::Cipher cipher);
+    Result<Json> loaded();
+    Result<Json> resume(const Json& request);
+    Result<Json> cancel();
+    Result<Json> lost();
+
+    ZoneRun& run_;
+    std::string migration_id_;
+    migrate::Session session_;
+    std::optional<migrate::SessionRegistration> registration_;
+    std::unique_ptr<migrate::PumpGroup> pumps_;
+    std::jthread receiver_;
+    Result<void> received_;
+};
+
+}  // namespace kz::monitor

@@ -1,0 +1,232 @@
+#include "monitor/machine.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "crypto/hash.h"
+#include "os/file.h"
+#include "os/network.h"
+#include "os/socket.h"
+#include "qemu/accel.h"
+#include "qemu/probe.h"
+
+namespace kz::monitor {
+namespace {
+
+constexpr std::chrono::seconds kStartTime{30};
+constexpr std::chrono::seconds kQuitTime{5};
+constexpr int kFirstInheritedFd = 10;
+
+Path qmp_socket(const HostPaths& paths, std::string_view zone) {
+    return paths.zone_run_dir(zone) / "qmp.sock";
+}
+
+// Everything QEMU inherits, with the numbers that it will have there. Owns what the parent holds until it has started.
+class Inheritance {
+  public:
+    int add(UniqueFd fd) {
+        const int number = kFirstInheritedFd + static_cast<int>(owned_.size());
+        map_.push_back({fd.get(), number});
+        owned_.push_back(std::move(fd));
+        return number;
+    }
+    std::vector<ChildFd> map() const { return map_; }
+
+  private:
+    std::vector<UniqueFd> owned_;
+    std::vector<ChildFd> map_;
+};
+
+Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
+    for (const OpenedDisk& disk : request.disks) {
+        struct stat status{};
+        if (::fstat(disk.fd.get(), &status) < 0) return fail_errno(errno, "fstat");
+        UniqueFd copy(::fcntl(disk.fd.get(), F_DUPFD_CLOEXEC, 3));
+        if (!copy) return fail_errno(errno, "dup");
+        qemu::DiskSpec disk_spec;
+        disk_spec.index = disk.id;
+        disk_spec.block_device = S_ISBLK(status.st_mode);
+        disk_spec.direct_io = (::fcntl(disk.fd.get(), F_GETFL) & O_DIRECT) != 0;
+        disk_spec.guest_bytes = disk.guest_bytes;
+        disk_spec.boot_index = disk.boot_index;
+        disk_spec.fd = inheritance.add(std::move(copy));
+        spec.disks.push_back(disk_spec);
+    }
+    return {};
+}
+
+Result<void> add_nics(const zone::Config& config, Inheritance& inheritance, qemu::MachineSpec& spec,
+                      std::vector<std::string>& notes) {
+    for (const zone::Anet& anet : config.anets()) {
+        qemu::NicSpec nic;
+        nic.index = anet.id;
+        nic.mac = mac_of(config, anet);
+        nic.mtu = anet.mtu;
+        KZ_TRY(const std::optional<std::string> bridge, bridge_for(anet));
+        if (bridge) {
+            KZ_TRY_CONTEXT(Tap tap, create_tap(*bridge, anet.mtu), fmt::format("anet {}", anet.id));
+            nic.tap_fd = inheritance.add(std::move(tap.fd));
+        } else {
+            notes.push_back(fmt::format("anet {}: this host has no bridge; using user-mode networking, which nobody can connect to", anet.id));
+        }
+        spec.nics.push_back(nic);
+    }
+    return {};
+}
+
+Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
+    if (request.config.kernel().empty()) return {};
+    KZ_TRY_CONTEXT(UniqueFd kernel, open_file(request.config.kernel(), O_RDONLY), "kernel");
+    spec.kernel = qemu::inherited_path(inheritance.add(std::move(kernel)));
+    if (!request.config.initrd().empty()) {
+        KZ_TRY_CONTEXT(UniqueFd initrd, open_file(request.config.initrd(), O_RDONLY), "initrd");
+        spec.initrd = qemu::inherited_path(inheritance.add(std::move(initrd)));
+    }
+    spec.append = request.boot_args.empty() ? request.config.bootargs() : request.boot_args;
+    return {};
+}
+
+struct Sockets {
+    int qmp;
+    int console;
+    int serial;
+};
+
+Result<Sockets> add_sockets(const HostPaths& paths, const std::string& zone, Inheritance& inheritance) {
+    const Path folder = paths.zone_run_dir(zone);
+    KZ_TRY(UniqueFd qmp, unix_listen(qmp_socket(paths, zone), 0600));
+    KZ_TRY(UniqueFd console, unix_listen(folder / "hvc0.sock", 0600));
+    KZ_TRY(UniqueFd serial, unix_listen(folder / "ttyS0.sock", 0600));
+    return Sockets{inheritance.add(std::move(qmp)), inheritance.add(std::move(console)), inheritance.add(std::move(serial))};
+}
+
+Result<Path> make_socket_folder(const HostPaths& paths, const std::string& zone, uid_t uid) {
+    const Path folder = paths.zone_run_dir(zone) / "qemu";
+    KZ_CHECK(make_directories(folder, 0700));
+    if (::chown(folder.c_str(), uid, uid) < 0) return fail_errno(errno, folder.string());
+    return folder;
+}
+
+// The last lines that QEMU wrote, for an error that says more than "it ended".
+std::string log_tail(const Path& log_file) {
+    const Result<std::string> text = read_file(log_file, 1 << 20);
+    if (!text) return {};
+    const auto end = text->find_last_not_of('\n');
+    if (end == std::string::npos) return {};
+    const auto start = text->rfind('\n', end);
+    return ": " + text->substr(start == std::string::npos ? 0 : start + 1, end - (start == std::string::npos ? 0 : start + 1) + 1);
+}
+
+}  // namespace
+
+uid_t machine_uid(const std::string& uuid) {
+    constexpr uid_t kFirst = 1879048192;
+    constexpr std::uint32_t kCount = 1U << 28;
+    const auto digest = crypto::sha256(as_bytes("kzones machine uid " + uuid));
+    return kFirst + load_le<std::uint32_t>(digest.data()) % kCount;
+}
+
+Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, const HostPaths& paths,
+                                                qemu::QmpHandlers handlers, std::vector<std::string>& notes) {
+    const std::string zone = request.config.name();
+    const uid_t uid = machine_uid(request.uuid);
+    KZ_TRY(const qemu::QemuInfo info, qemu::probe_qemu({.cache_dir = paths.cache_dir()}));
+    const std::string wanted_accel = request.accel.empty() ? request.config.accel() : request.accel;
+    KZ_TRY(const qemu::AccelChoice accel, qemu::choose_accel(wanted_accel, qemu::gather_accel_facts(uid, uid, {})));
+    if (accel.accel == "tcg" && wanted_accel == "auto") notes.push_back(fmt::format("running without KVM: {}", accel.reason));
+    qemu::MachineSpec spec;
+    spec.name = zone;
+    spec.uuid = request.uuid;
+    spec.machine = !request.machine_type.empty()       ? request.machine_type
+                   : !request.config.machine().empty() ? request.config.machine()
+                                                       : info.newest_q35();
+    spec.accel = accel.accel;
+    KZ_TRY(spec.cpu_model, qemu::cpu_model_for(request.config.cpu_arch(), accel.accel));
+    spec.cpus = request.config.cpu_count();
+    spec.memory_bytes = request.config.memory_bytes();
+    spec.incoming = request.incoming;
+    KZ_TRY(const Path folder, make_socket_folder(paths, zone, uid));
+    Inheritance inheritance;
+    KZ_TRY(const Sockets sockets, add_sockets(paths, zone, inheritance));
+    spec.qmp_fd = sockets.qmp;
+    spec.console_fd = sockets.console;
+    spec.serial_fd = sockets.serial;
+    KZ_CHECK(add_disks(request, inheritance, spec));
+    KZ_CHECK(add_nics(request.config, inheritance, spec, notes));
+    KZ_CHECK(add_direct_boot(request, inheritance, spec));
+
+    SpawnOptions options;
+    KZ_TRY(options.argv, qemu::command_line(spec, info));
+    options.fds = inheritance.map();
+    const Path log_file = paths.log_dir() / (zone + ".qemu.log");
+    KZ_TRY(const UniqueFd log, open_file(log_file, O_WRONLY | O_CREAT | O_APPEND, 0600));
+    options.fds.push_back({log.get(), 1});
+    options.fds.push_back({log.get(), 2});
+    options.uid = uid;
+    options.gid = uid;
+    if (accel.group) options.groups.push_back(*accel.group);
+    options.working_directory = folder;
+    options.new_session = true;
+    const std::optional<Cgroup> cgroup = Cgroup::create(zone + "-" + request.uuid.substr(0, 8));
+    if (cgroup) options.cgroup = cgroup->folder();
+    KZ_TRY(Process process, Process::spawn(options));
+    std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, folder));
+    machine->accel_ = accel.accel;
+    machine->uid_ = uid;
+    machine->cgroup_ = cgroup;
+    KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
+    Result<std::unique_ptr<qemu::Qmp>> qmp = qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers));
+    if (!qmp && !machine->process_.alive()) return fail(Errc::io, "QEMU did not start{}", log_tail(log_file));
+    if (!qmp) return std::unexpected(std::move(qmp).error().context("QEMU"));
+    machine->qmp_ = std::move(*qmp);
+    return machine;
+}
+
+Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, ProcessIdentity identity, const std::string& machine_type,
+                                                const HostPaths& paths, qemu::QmpHandlers handlers) {
+    KZ_TRY(Process process, Process::adopt(identity));
+    std::unique_ptr<Machine> machine(new Machine(std::move(process), machine_type, paths.zone_run_dir(zone) / "qemu"));
+    struct stat status{};
+    if (::stat(machine->folder_.c_str(), &status) < 0) return fail_errno(errno, machine->folder_.string());
+    machine->uid_ = status.st_uid;
+    KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
+    KZ_TRY(machine->qmp_, qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers)));
+    return machine;
+}
+
+Machine::~Machine() {
+    end();
+}
+
+Result<UniqueFd> Machine::connect_console() const {
+    return unix_connect(folder_.parent_path() / "hvc0.sock", Deadline::after(kStartTime));
+}
+
+Result<UniqueFd> Machine::connect_serial() const {
+    return unix_connect(folder_.parent_path() / "ttyS0.sock", Deadline::after(kStartTime));
+}
+
+Result<void> Machine::give_to_machine(const Path& file) const {
+    if (::lchown(file.c_str(), uid_, uid_) < 0) return fail_errno(errno, file.string());
+    return {};
+}
+
+std::string Machine::end_reason() {
+    const Result<std::string> reason = process_.wait(Deadline::after(std::chrono::seconds(1)));
+    return reason ? *reason : reason.error().message();
+}
+
+void Machine::end() {
+    if (qmp_ && process_.alive()) {
+        // QEMU closes the connection instead of answering, as often as not.
+        [[maybe_unused]] const auto quit = qmp_->execute("quit", nlohmann::json::object(), Deadline::after(kQuitTime));
+        [[maybe_unused]] const auto ended = process_.wait(Deadline::after(kQuitTime));
+    }
+    if (process_.alive()) process_.kill_and_wait();
+    if (cgroup_) cgroup_->remove();
+}
+
+}  // namespace kz::monitor

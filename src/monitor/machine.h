@@ -1,0 +1,91 @@
+// Machine: the QEMU process of one zone, started or adopted, with its QMP connection. For the monitor.
+//
+// QEMU runs under a user id of the zone's own, in its own folder, with inherited descriptors only. The folder
+// (socket_folder()) is the one place where it may make and reach sockets by name: relative to its working directory, so
+// that it needs no right on the folders above.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "os/cgroup.h"
+#include "os/paths.h"
+#include "os/process.h"
+#include "qemu/machine.h"
+#include "qemu/qmp.h"
+#include "zone/config.h"
+
+namespace kz::monitor {
+
+// A disk of the zone, opened by the monitor.
+struct OpenedDisk {
+    unsigned id = 0;
+    UniqueFd fd;
+    std::uint64_t guest_bytes = 0;
+    std::optional<unsigned> boot_index;
+};
+
+struct MachineRequest {
+    const zone::Config& config;
+    std::string uuid;
+    std::string machine_type;  // empty: the configured one, else the newest
+    std::string accel;         // empty: as configured
+    std::string boot_args;     // for a direct boot
+    bool incoming = false;
+    std::vector<OpenedDisk> disks;
+};
+
+class Machine {
+  public:
+    // Starts QEMU, stopped. `notes` takes what an administrator wants to know (why not KVM, no bridge).
+    static Result<std::unique_ptr<Machine>> start(const MachineRequest& request, const HostPaths& paths,
+                                                  qemu::QmpHandlers handlers, std::vector<std::string>& notes);
+    // Takes over the QEMU that an earlier monitor left.
+    static Result<std::unique_ptr<Machine>> adopt(const std::string& zone, ProcessIdentity identity, const std::string& machine_type,
+                                                  const HostPaths& paths, qemu::QmpHandlers handlers);
+    // Ends QEMU if it still runs.
+    ~Machine();
+    Machine(const Machine&) = delete;
+    Machine& operator=(const Machine&) = delete;
+
+    qemu::Qmp& qmp() { return *qmp_; }
+    const Process& process() const { return process_; }
+    // Why it ended, once pidfd is readable.
+    std::string end_reason();
+    const std::string& machine_type() const { return machine_type_; }
+    const std::string& accel() const { return accel_; }
+    // New connections to the console (hvc0) and the serial line (ttyS0).
+    Result<UniqueFd> connect_console() const;
+    Result<UniqueFd> connect_serial() const;
+    // Absolute; QEMU knows it as ".".
+    const Path& socket_folder() const { return folder_; }
+    // Makes a file in the socket folder reachable for QEMU's user.
+    Result<void> give_to_machine(const Path& file) const;
+
+    // `quit`, then SIGKILL when that takes too long.
+    void end();
+
+  private:
+    Machine(Process process, std::string machine_type, Path folder) : process_(std::move(process)), machine_type_(std::move(machine_type)), folder_(std::move(folder)) {}
+
+    Process process_;
+    std::string machine_type_;
+    std::string accel_;
+    Path folder_;
+    uid_t uid_ = 0;
+    std::optional<Cgroup> cgroup_;
+    std::unique_ptr<qemu::Qmp> qmp_;
+};
+
+// The user id under which the zone's QEMU runs: its own, from a range that no distribution gives to anybody else.
+uid_t machine_uid(const std::string& uuid);
+// "auto" becomes a locally administered address that is the same on every host.
+std::string mac_of(const zone::Config& config, const zone::Anet& anet);
+// The bridge for an anet's lower-link; nothing when this host has none ("auto" then uses QEMU's own network).
+Result<std::optional<std::string>> bridge_for(const zone::Anet& anet);
+
+}  // namespace kz::monitor

@@ -1,0 +1,187 @@
+#include "monitor/monitor.h"
+
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "monitor/control_server.h"
+#include "monitor/operations.h"
+#include "monitor/start.h"
+#include "monitor/zone_run.h"
+#include "os/process.h"
+
+namespace kz::monitor {
+namespace {
+
+constexpr std::chrono::seconds kLockTime{10};
+constexpr std::chrono::seconds kFlushTime{2};
+
+enum class Mode { boot = 1, ready, incoming, adopt };
+
+struct Options {
+    std::string root;
+    std::string zone;
+    Mode mode = Mode::boot;
+    BootRequest boot;
+};
+
+std::optional<Options> read_options(int argc, char** argv) {
+    static constexpr std::array kLong{option{"ready", no_argument, nullptr, 'r'}, option{"incoming", no_argument, nullptr, 'i'},
+                                      option{"adopt", no_argument, nullptr, 'a'}, option{"discard-image", no_argument, nullptr, 'd'},
+                                      option{"boot-args", required_argument, nullptr, 'b'}, option{nullptr, 0, nullptr, 0}};
+    Options options;
+    for (int letter = 0; (letter = ::getopt_long(argc, argv, "R:z:", kLong.data(), nullptr)) != -1;) {
+        switch (letter) {
+            case 'R': options.root = ::optarg; break;
+            case 'z': options.zone = ::optarg; break;
+            case 'r': options.mode = Mode::ready; break;
+            case 'i': options.mode = Mode::incoming; break;
+            case 'a': options.mode = Mode::adopt; break;
+            case 'd': options.boot.discard_image = true; break;
+            case 'b': options.boot.boot_args = ::optarg; break;
+            default: return std::nullopt;
+        }
+    }
+    if (options.zone.empty() || ::optind != argc) return std::nullopt;
+    return options;
+}
+
+Result<UniqueFd> block_signals() {
+    ::signal(SIGPIPE, SIG_IGN);
+    sigset_t mask;
+    ::sigemptyset(&mask);
+    for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&mask, number);
+    ::sigprocmask(SIG_BLOCK, &mask, nullptr);
+    UniqueFd fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd) return fail_errno(errno, "signalfd");
+    return fd;
+}
+
+// A machine that nobody watches any more has to be taken over before anything else is done with the zone.
+Result<std::optional<store::RuntimeRecord>> left_machine(const HostPaths& paths, const std::string& zone) {
+    Result<store::RuntimeRecord> runtime = store::load_runtime(paths, zone);
+    if (!runtime && runtime.error().code() == Errc::not_found) return std::optional<store::RuntimeRecord>();
+    if (!runtime) return std::unexpected(std::move(runtime).error());
+    if (!store::is_alive(runtime->qemu)) return std::optional<store::RuntimeRecord>();
+    return std::optional(std::move(*runtime));
+}
+
+Result<void> begin(ZoneRun& run, const Options& options) {
+    KZ_TRY(const std::optional<store::RuntimeRecord> left, left_machine(run.paths(), options.zone));
+    if (left) {
+        KZ_CHECK(adopt_zone(run, *left));
+        if (options.mode == Mode::adopt) return {};
+        return fail(Errc::wrong_state, "the zone is already running");
+    }
+    switch (options.mode) {
+        case Mode::adopt: return fail(Errc::not_found, "the zone has no machine to take over");
+        case Mode::boot: return boot_zone(run, options.boot);
+        case Mode::ready: return ready_zone(run);
+        case Mode::incoming: return {};
+    }
+    return {};
+}
+
+// The guest powered itself off, or was asked to.
+void handle_shutdown(ZoneRun& run) {
+    run.guest_shut_down = false;
+    const bool restart = run.restart_after_shutdown.exchange(false);
+    const Result<void> done = restart ? reboot_zone(run, {}) : halt_zone(run);
+    if (!done) run.log().error("{}", done.error().message());
+    run.shutdown_handled();
+}
+
+void handle_machine_end(ZoneRun& run) {
+    const std::string reason = fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
+                                           (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
+    run.log().error("{}", reason);
+    if (const Result<void> halted = halt_zone(run, reason); !halted) run.log().error("{}", halted.error().message());
+}
+
+// What QEMU reported is acted on when no operation is under way; one that is gets interrupted.
+void look_at_machine(ZoneRun& run) {
+    if ((!run.guest_shut_down && !run.guest_panicked && !run.machine_lost) || run.finished()) return;
+    run.interrupt().signal();
+    const std::lock_guard lock(run.operation());
+    if (run.finished() || run.machine() == nullptr) return;
+    if (run.machine_lost.exchange(false)) return handle_machine_end(run);
+    if (run.guest_shut_down) return handle_shutdown(run);
+    if (run.guest_panicked.exchange(false)) {
+        run.log().error("the guest panicked");
+        [[maybe_unused]] const auto recorded = run.set_runtime_state(zone::State::running, {zone::Aux::panicked});
+    }
+}
+
+void run_until_finished(ZoneRun& run, int signal_fd) {
+    while (!run.finished()) {
+        std::array<pollfd, 2> polled{pollfd{run.wake().fd(), POLLIN, 0}, pollfd{signal_fd, POLLIN, 0}};
+        if (::poll(polled.data(), polled.size(), -1) < 0) continue;
+        run.wake().reset();
+        if (polled[1].revents != 0) {
+            signalfd_siginfo info{};
+            [[maybe_unused]] const ssize_t got = ::read(signal_fd, &info, sizeof info);
+            run.interrupt().signal();
+            const std::lock_guard lock(run.operation());
+            if (run.machine() != nullptr && !run.finished()) {
+                run.log().info("signal {}: halting the zone", info.ssi_signo);
+                [[maybe_unused]] const Result<void> halted = halt_zone(run);
+            }
+            run.finish();
+        }
+        look_at_machine(run);
+    }
+}
+
+Result<void> supervise(const HostPaths& paths, const Options& options, int signal_fd) {
+    KZ_CHECK(make_directories(paths.zone_run_dir(options.zone), 0755));
+    Result<FileLock> lock = FileLock::acquire(paths.zone_run_dir(options.zone) / "monitor.lock", Deadline::after(kLockTime));
+    if (!lock) return std::unexpected(std::move(lock).error().context("the zone already has a monitor"));
+    KZ_TRY(const std::unique_ptr<ZoneRun> run, ZoneRun::open(paths, options.zone));
+    Operations operations(*run);
+    // Held until the zone is up, so that no operation sees it half started.
+    std::unique_lock starting(run->operation());
+    KZ_TRY(std::unique_ptr<ControlServer> server,
+           ControlServer::open(paths.control_socket(options.zone),
+                               [&](const Json& request, Caller& caller) { return operations.handle(request, caller); },
+                               [&] { run->interrupt().signal(); }));
+    const Result<void> begun = begin(*run, options);
+    if (!begun) {
+        run->log().error("{}", begun.error().message());
+        if (run->machine() == nullptr) {
+            run->console().flush(Deadline::after(kFlushTime));
+            return begun;
+        }
+    }
+    starting.unlock();
+    report_ready(begun);
+    run_until_finished(*run, signal_fd);
+    server.reset();
+    run->console().flush(Deadline::after(kFlushTime));
+    return {};
+}
+
+}  // namespace
+
+int monitor_main(int argc, char** argv) {
+    const std::optional<Options> options = read_options(argc, argv);
+    if (!options) {
+        fmt::print(stderr, "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] [--boot-args ARGS]\n");
+        return 2;
+    }
+    const auto run = [&]() -> Result<void> {
+        KZ_TRY(const HostPaths paths, HostPaths::from_environment(options->root));
+        KZ_TRY(const UniqueFd signals, block_signals());
+        return supervise(paths, *options, signals.get());
+    };
+    const Result<void> outcome = run();
+    if (outcome) return 0;
+    report_ready(outcome);
+    fmt::print(stderr, "zoneadmd: zone '{}': {}\n", options->zone, outcome.error().message());
+    return 1;
+}
+
+}  // namespace kz::monitor

@@ -1,0 +1,109 @@
+#include "monitor/operations.h"
+
+#include "monitor/outgoing.h"
+#include "monitor/start.h"
+#include "monitor/suspend.h"
+
+namespace kz::monitor {
+namespace {
+
+constexpr std::uint64_t kLongestPatience = 3600;
+
+std::string text_or_empty(const Json& request, std::string_view key) {
+    const auto text = json_optional_text(request, key);
+    return text ? text->value_or("") : "";
+}
+
+Result<Json> no_result(Result<void> outcome) {
+    if (!outcome) return std::unexpected(std::move(outcome).error());
+    return Json::object();
+}
+
+}  // namespace
+
+Operations::Operations(ZoneRun& run) : run_(run), incoming_(run) {}
+Operations::~Operations() = default;
+
+Result<Json> Operations::handle(const Json& request, Caller& caller) {
+    KZ_TRY(const std::string name, json_text(request, "op"));
+    if (name == "status") return status();
+    if (name == "shutdown") return shut_down(request);
+    return exclusively(request, caller);
+}
+
+Result<Json> Operations::exclusively(const Json& request, Caller& caller) {
+    const std::unique_lock lock(run_.operation(), std::try_to_lock);
+    if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
+    if (run_.finished()) return fail(Errc::wrong_state, "not running");
+    run_.interrupt().reset();
+    KZ_TRY(const std::string name, json_text(request, "op"));
+    Result<Json> outcome = dispatch(name, request, caller);
+    if (!outcome) run_.log().error("{}: {}", name, outcome.error().message());
+    return outcome;
+}
+
+Result<Json> Operations::dispatch(const std::string& name, const Json& request, Caller& caller) {
+    if (name.starts_with("incoming-")) return incoming_.handle(name, request);
+    if (run_.machine() == nullptr) return fail(Errc::wrong_state, "not running");
+    if (name == "boot") return boot(request);
+    if (name == "halt") return no_result(halt_zone(run_));
+    if (name == "reboot") return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
+    if (name == "suspend") return suspend_zone(run_, caller);
+    if (name == "migrate") return migrate(request, caller);
+    return fail(Errc::invalid_argument, "unknown operation '{}'", name);
+}
+
+Result<Json> Operations::status() {
+    const std::unique_lock lock(run_.operation(), std::try_to_lock);
+    Json answer{{"busy", !lock.owns_lock()}};
+    if (!lock) return answer;
+    const store::RuntimeRecord& runtime = run_.runtime();
+    answer["state"] = zone::state_name(runtime.state);
+    answer["aux"] = runtime.aux.text();
+    answer["machine_type"] = runtime.machine_type;
+    answer["details"] = runtime.details;
+    return answer;
+}
+
+Result<Json> Operations::boot(const Json& request) {
+    if (run_.runtime().state != zone::State::ready) {
+        return fail(Errc::wrong_state, "boot operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+    }
+    if (!text_or_empty(request, "boot_args").empty()) return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
+    KZ_CHECK(run_.write_host_state("running", std::nullopt));
+    run_.console().notice("booting up");
+    return no_result(run_.run_guest());
+}
+
+// Not exclusive while it waits: the main loop needs the lock to act on the guest's end.
+Result<Json> Operations::shut_down(const Json& request) {
+    KZ_TRY(const bool reboot, json_bool(request, "reboot"));
+    KZ_TRY(const std::uint64_t patience, json_u64(request, "patience"));
+    const unsigned before = run_.shutdowns_handled();
+    {
+        const std::unique_lock lock(run_.operation(), std::try_to_lock);
+        if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
+        if (run_.machine() == nullptr) return fail(Errc::wrong_state, "not running");
+        if (run_.runtime().state != zone::State::running) {
+            return fail(Errc::wrong_state, "shutdown operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+        }
+        run_.restart_after_shutdown = reboot;
+        KZ_CHECK(run_.set_runtime_state(zone::State::shutting_down, {}));
+        KZ_CHECK_CONTEXT(run_.machine()->qmp().execute("system_powerdown"), "asking the guest to shut down");
+    }
+    if (run_.wait_for_shutdown(before, std::chrono::seconds(std::min(patience, kLongestPatience)))) return Json::object();
+    const std::lock_guard lock(run_.operation());
+    if (run_.shutdowns_handled() != before) return Json::object();
+    run_.restart_after_shutdown = false;
+    KZ_CHECK(run_.set_runtime_state(zone::State::running, {}));
+    return fail(Errc::timeout, "the guest did not shut down within {} seconds and goes on running; 'halt' powers it off at once", patience);
+}
+
+Result<Json> Operations::migrate(const Json& request, Caller& caller) {
+    if (run_.runtime().state != zone::State::running) {
+        return fail(Errc::wrong_state, "migrate operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+    }
+    return migrate_out(run_, request, caller);
+}
+
+}  // namespace kz::monitor

@@ -1,0 +1,41 @@
+// Operations: what may be asked of a zone's monitor over its control socket. For monitor.cc.
+//
+//   {"op": "status"}                                  -> {state, aux, machine_type, accel, qemu}
+//   {"op": "boot", "boot_args"}                       a ready zone runs
+//   {"op": "halt"}  {"op": "reboot", "boot_args"}
+//   {"op": "shutdown", "reboot": bool, "patience": seconds}
+//   {"op": "suspend"}                                 -> {bytes, pause_ms, channels}
+//   {"op": "migrate", ...}                            live, to another host; monitor/outgoing.h
+//   {"op": "incoming-...", ...}                       live, from another host; monitor/incoming.h
+#pragma once
+
+#include <memory>
+
+#include "monitor/control_server.h"
+#include "monitor/incoming.h"
+#include "monitor/zone_run.h"
+
+namespace kz::monitor {
+
+class Operations {
+  public:
+    explicit Operations(ZoneRun& run);
+    ~Operations();
+
+    // Called on a thread of the request's own.
+    Result<Json> handle(const Json& request, Caller& caller);
+
+  private:
+    Result<Json> status();
+    Result<Json> boot(const Json& request);
+    Result<Json> shut_down(const Json& request);
+    Result<Json> migrate(const Json& request, Caller& caller);
+    // An operation on a zone that runs, alone.
+    Result<Json> exclusively(const Json& request, Caller& caller);
+    Result<Json> dispatch(const std::string& name, const Json& request, Caller& caller);
+
+    ZoneRun& run_;
+    Incoming incoming_;
+};
+
+}  // namespace kz::monitor

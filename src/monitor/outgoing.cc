@@ -1,0 +1,295 @@
+#include "monitor/outgoing.h"
+
+#include <thread>
+
+#include "crypto/random.h"
+#include "migrate/offer.h"
+#include "migrate/peer.h"
+#include "migrate/pump_group.h"
+#include "monitor/stream_channels.h"
+#include "os/socket.h"
+#include "qemu/migration.h"
+#include "store/journal.h"
+#include "zone/export.h"
+
+namespace kz::monitor {
+namespace {
+
+using migrate::Acceptance;
+using migrate::Offer;
+using migrate::Session;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr seconds kConnectTime{15};
+constexpr seconds kCallTime{60};
+constexpr seconds kLoadTime{120};
+constexpr seconds kCutoverTime{120};
+constexpr seconds kSettleTime{60};
+constexpr milliseconds kProgressStep{500};
+// A message of the control socket at the destination carries it, in base64.
+constexpr std::size_t kConsoleCarried = 24 * 1024;
+
+struct Request {
+    migrate::PeerAddress destination;
+    crypto::Cipher cipher = crypto::kDefaultCipher;
+    unsigned connections = 0;
+    bool dry_run = false;
+};
+
+Result<Request> read_request(const Json& json) {
+    Request request;
+    KZ_TRY(const std::string destination, json_text(json, "destination"));
+    KZ_TRY(request.destination, migrate::PeerAddress::parse(destination));
+    KZ_TRY(const std::string cipher, json_text(json, "cipher"));
+    KZ_TRY(request.cipher, crypto::parse_cipher(cipher));
+    KZ_TRY(const std::uint64_t connections, json_u64(json, "connections"));
+    request.connections = static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
+    KZ_TRY(request.dry_run, json_bool(json, "dry_run"));
+    return request;
+}
+
+class Outgoing {
+  public:
+    Outgoing(ZoneRun& run, Request request, Caller& caller, migrate::Peer peer)
+        : run_(run), request_(std::move(request)), caller_(caller), peer_(std::move(peer)), target_(fmt::format("/api/1/zones/{}/incoming", run.zone())) {}
+
+    Result<Json> run();
+
+  private:
+    Result<void> prepare();
+    Result<void> make_offer();
+    Result<void> move_memory();
+    Result<void> start_stream();
+    Result<void> wait_for_switchover();
+    Result<void> commit();
+    Result<bool> settle_commit();
+    Result<Json> finish();
+    Error roll_back(Error cause);
+    Json dry_run_end();
+    Result<Json> call(std::string_view method, std::string_view step, const Json& body, milliseconds timeout) {
+        phase_ = step.empty() ? "offer" : step;
+        return peer_.call(method, target_ + std::string(step.empty() ? "" : "/") + std::string(step), body, timeout, run_.interrupt().fd());
+    }
+    Json carried_console() const;
+    Json report() const;
+
+    ZoneRun& run_;
+    Request request_;
+    Caller& caller_;
+    migrate::Peer peer_;
+    std::string target_;
+    std::string phase_ = "connect";
+    Offer offer_;
+    Acceptance acceptance_;
+    Session session_;
+    unsigned connections_ = 1;
+    std::unique_ptr<migrate::PumpGroup> pumps_;
+    bool offered_ = false;
+    bool outgoing_ = false;
+    bool announced_ = false;
+    stream::PumpTotals totals_;
+    steady_clock::time_point begun_ = steady_clock::now();
+    steady_clock::time_point paused_;
+    milliseconds pause_{0};
+    milliseconds total_{0};
+};
+
+Result<void> Outgoing::make_offer() {
+    KZ_TRY(const Bytes id, crypto::random_bytes(16));
+    offer_.migration_id = to_hex(id);
+    offer_.dry_run = request_.dry_run;
+    offer_.zone_uuid = run_.uuid();
+    offer_.configuration = zone::export_text(run_.config(), /*with_secrets=*/true);
+    offer_.source = run_.host().as_owner();
+    offer_.machine_type = run_.runtime().machine_type;
+    offer_.accel = json_text(run_.runtime().details, "accel").value_or("");
+    offer_.cpus = std::max(1U, std::thread::hardware_concurrency());
+    offer_.cipher = request_.cipher;
+    return {};
+}
+
+// CONNECT has been done; CHECK, CONFIGURE, ATTACH, BOOT.
+Result<void> Outgoing::prepare() {
+    KZ_CHECK(make_offer());
+    offered_ = true;
+    KZ_TRY(const Json accepted, call("POST", "", offer_.to_json(), kCallTime));
+    KZ_TRY(acceptance_, Acceptance::from_json(accepted));
+    KZ_CHECK(migrate::check_cipher(request_.cipher, acceptance_.ciphers));
+    connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus, acceptance_.cpus, request_.connections);
+    caller_.message(acceptance_.has_configuration ? "Using existing zone configuration on destination." : "Importing zone configuration.");
+    KZ_CHECK(call("POST", "configure", Json::object(), kCallTime));
+    caller_.message("Attaching zone.");
+    KZ_CHECK(call("POST", "attach", Json::object(), kCallTime));
+    caller_.message("Booting zone in 'migrating-in' mode.");
+    KZ_TRY(const Json session, call("POST", "boot", {{"connections", connections_}}, kCallTime));
+    caller_.message("Checking migration compatibility.");
+    KZ_TRY(session_, Session::from_json(session));
+    return {};
+}
+
+Result<void> Outgoing::start_stream() {
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    KZ_TRY(pumps_, migrate::PumpGroup::create());
+    const Path socket = run_.machine()->socket_folder() / "out.sock";
+    KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
+    KZ_CHECK(run_.machine()->give_to_machine(socket));
+    KZ_TRY(Transport transport, connect_transport(request_.destination.host, session_, connections_ + 1, run_.interrupt().fd()));
+    pumps_->accept_channels(std::move(listener), connections_ + 1, sealing_body(std::move(transport), session_, request_.cipher));
+    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_, .pause_before_switchover = true, .auto_converge = true}));
+    outgoing_ = true;
+    return qemu::start_outgoing(qmp, "unix:out.sock");
+}
+
+// Shows how it goes until the guest has been stopped for the last pages.
+Result<void> Outgoing::wait_for_switchover() {
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    while (true) {
+        const Result<qemu::MigrationState> state =
+            qemu::wait_for_status(qmp, {qemu::MigrationStatus::pre_switchover}, Deadline::after(kProgressStep), run_.interrupt().fd());
+        if (!state && state.error().code() != Errc::timeout) return std::unexpected(state.error());
+        if (state && state->status == qemu::MigrationStatus::pre_switchover) return {};
+        if (state) {
+            if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+            return fail(Errc::io, "QEMU: {}", state->error.empty() ? "the migration ended" : state->error);
+        }
+        KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
+        caller_.progress({{"transferred", now.transferred}, {"remaining", now.remaining}, {"total", now.total},
+                          {"iteration", now.iteration}, {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
+                          {"megabits_per_second", now.megabits_per_second}, {"expected_pause_ms", now.expected_downtime.count()}});
+    }
+}
+
+// MIGRATE and SUSPEND.
+Result<void> Outgoing::move_memory() {
+    phase_ = "memory";
+    announced_ = true;
+    KZ_TRY(storage::HostData data, run_.disk().read_owned(run_.uuid()));
+    data.handover = storage::Handover{offer_.migration_id, acceptance_.destination, "memory"};
+    KZ_CHECK_CONTEXT(run_.disk().write(std::move(data)), "host data");
+    caller_.message("Starting migration.");
+    KZ_CHECK(run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_out}));
+    KZ_CHECK(start_stream());
+    KZ_CHECK(wait_for_switchover());
+    paused_ = steady_clock::now();
+    phase_ = "suspend";
+    caller_.message("Suspending zone on source host.");
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    KZ_CHECK(qemu::continue_after_pause(qmp));
+    KZ_CHECK(qemu::wait_for_end(qmp, Deadline::after(kCutoverTime), run_.interrupt().fd()));
+    KZ_TRY(totals_, pumps_->join());
+    caller_.message("Waiting for migration to complete.");
+    KZ_CHECK(call("POST", "loaded", Json::object(), kLoadTime));
+    return {};
+}
+
+// Whether the commit has happened; asked when its write failed, and answered by the disk alone.
+Result<bool> Outgoing::settle_commit() {
+    const Deadline deadline = Deadline::after(kSettleTime);
+    while (true) {
+        const Result<storage::HostData> data = run_.disk().read();
+        if (data) return data->owner == acceptance_.destination;
+        if (deadline.passed()) return std::unexpected(data.error());
+        std::this_thread::sleep_for(milliseconds(500));
+    }
+}
+
+Result<void> Outgoing::commit() {
+    phase_ = "commit";
+    const Result<void> written = run_.disk().hand_to(acceptance_.destination, "running");
+    if (written) return {};
+    const Result<bool> committed = settle_commit();
+    if (committed && *committed) return {};
+    if (committed) return written;
+    // Neither side may run on a guess. The guest stays stopped; the next monitor reads host data again.
+    return fail(Errc::unavailable,
+                "the commit could not be written ({}) nor host data be read ({}): the zone is stopped on both hosts until "
+                "the storage answers; then 'zoneadm -z {} boot' on the host that host data names",
+                written.error().message(), committed.error().message(), run_.zone());
+}
+
+Json Outgoing::carried_console() const {
+    Console::Snapshot console = run_.console().snapshot();
+    const std::size_t carried = std::min(console.history.size(), kConsoleCarried);
+    return {{"console", to_base64(ByteView(console.history).last(carried))}, {"console_end", console.end}};
+}
+
+Json Outgoing::report() const {
+    return {{"bytes", totals_.sealed_bytes},    {"memory_bytes", totals_.plain_bytes},
+            {"pause_ms", pause_.count()},       {"total_ms", total_.count()},
+            {"cipher", crypto::cipher_name(request_.cipher)}, {"connections", connections_},
+            {"peer", acceptance_.destination.host_name},      {"fingerprint", peer_.fingerprint()}};
+}
+
+// RESUME and DETACH: whatever happens now, the zone is the destination's.
+Result<Json> Outgoing::finish() {
+    const Result<Json> resumed = call("POST", "resume", carried_console(), kCallTime);
+    const auto now = steady_clock::now();
+    pause_ = std::chrono::duration_cast<milliseconds>(now - paused_);
+    total_ = std::chrono::duration_cast<milliseconds>(now - begun_);
+    if (resumed) caller_.message("Migration successful.");
+    caller_.message("Halting and detaching zone on source host.");
+    run_.end_machine();
+    run_.console().notice("halted");
+    KZ_CHECK(run_.set_down(zone::State::configured, {}));
+    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", report()); !noted) run_.log().error("journal: {}", noted.error().message());
+    run_.finish();
+    if (!resumed) {
+        return fail(resumed.error().code(), "the zone belongs to {} now, but that host did not confirm that it runs there: {}\nLook there with: zoneadm -z {} list -s",
+                    acceptance_.destination.host_name, resumed.error().message(), run_.zone());
+    }
+    return report();
+}
+
+Error Outgoing::roll_back(Error cause) {
+    caller_.message("Cleaning up.");
+    // What undoes must not be cancelled by what cancelled the migration.
+    run_.interrupt().reset();
+    if (pumps_) pumps_->cancel();
+    if (run_.machine() != nullptr && outgoing_) {
+        [[maybe_unused]] const auto cancelled = qemu::cancel_migration(run_.machine()->qmp());
+        [[maybe_unused]] const auto ended = qemu::wait_for_status(run_.machine()->qmp(), {qemu::MigrationStatus::none}, Deadline::after(kCallTime));
+    }
+    pumps_.reset();
+    if (offered_) {
+        const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+        if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
+    }
+    std::string outcome = "the zone goes on running on this host";
+    if (announced_) {
+        if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written) run_.log().error("host data: {}", written.error().message());
+        if (const Result<void> going = run_.run_guest(); !going) outcome = "and the guest could not be continued: " + going.error().message();
+    }
+    return std::move(cause).context("migration failed").append(outcome);
+}
+
+Json Outgoing::dry_run_end() {
+    caller_.message("Cleaning up.");
+    const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+    if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
+    caller_.message("Dry-run migration successful.");
+    return {{"dry_run", true}, {"connections", connections_}};
+}
+
+Result<Json> Outgoing::run() {
+    if (const Result<void> prepared = prepare(); !prepared) return std::unexpected(roll_back(prepared.error()));
+    if (request_.dry_run) return dry_run_end();
+    if (const Result<void> moved = move_memory(); !moved) return std::unexpected(roll_back(moved.error()));
+    if (const Result<void> committed = commit(); !committed) {
+        if (committed.error().code() == Errc::unavailable) return std::unexpected(committed.error());
+        return std::unexpected(roll_back(committed.error()));
+    }
+    return finish();
+}
+
+}  // namespace
+
+Result<Json> migrate_out(ZoneRun& run, const Json& json, Caller& caller) {
+    KZ_TRY(Request request, read_request(json));
+    KZ_TRY(migrate::Peer peer, migrate::Peer::connect(request.destination, run.paths(), migrate::TrustPolicy::refuse(), kConnectTime, run.interrupt().fd()));
+    Outgoing outgoing(run, std::move(request), caller, std::move(peer));
+    return outgoing.run();
+}
+
+}  // namespace kz::monitor

@@ -1,0 +1,103 @@
+#include "monitor/start.h"
+
+#include "monitor/suspend.h"
+
+namespace kz::monitor {
+namespace {
+
+Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
+    KZ_CHECK(run.start_machine({.boot_args = boot_args, .machine_type = {}, .accel = {}, .incoming = false}));
+    KZ_CHECK(run.write_host_state("running", std::nullopt));
+    run.console().notice("booting up");
+    return run.run_guest();
+}
+
+// The machine that was found must not run: another host owns the disk, or its memory never came in whole.
+Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const Result<storage::HostData>& owned) {
+    run.end_machine();
+    const Result<storage::HostData> data = run.disk().read();
+    const bool handed_over = data && data->handover && data->owner == data->handover->to;
+    const bool moving = handed_over || runtime.aux.contains(zone::Aux::migrating_in);
+    KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {}, moving ? "" : owned.error().message()));
+    run.finish();
+    if (handed_over && !run.host().owns(*data->owner)) return fail(Errc::wrong_state, "the zone has moved to {}", data->owner->host_name);
+    if (moving) return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
+    return std::unexpected(owned.error());
+}
+
+// Undoes a start that failed: nothing may be left running.
+Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
+    if (outcome) return outcome;
+    run.end_machine();
+    return outcome;
+}
+
+}  // namespace
+
+Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
+    KZ_CHECK(run.open_disk());
+    KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
+    if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data));
+    KZ_CHECK(undo_start(run, boot_afresh(run, request.boot_args)));
+    if (data.suspend) {
+        discard_image(*data.suspend);
+        run.log().info("the suspend image {} was discarded", data.suspend->image_id);
+    }
+    return {};
+}
+
+Result<void> ready_zone(ZoneRun& run) {
+    KZ_CHECK(run.open_disk());
+    KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
+    if (data.suspend) return fail(Errc::wrong_state, "the zone is suspended: boot resumes it");
+    KZ_CHECK(undo_start(run, run.start_machine({})));
+    return undo_start(run, run.set_runtime_state(zone::State::ready, {}));
+}
+
+Result<void> halt_zone(ZoneRun& run, const std::string& reason) {
+    run.end_machine();
+    // A disk that cannot be written now does not keep the zone from being halted; host data then shows its last state.
+    if (const Result<void> written = run.write_host_state("installed", std::nullopt); !written) {
+        run.log().error("host data: {}", written.error().message());
+    }
+    run.console().notice("halted");
+    const Result<void> recorded = run.set_down(zone::State::installed, {}, reason);
+    run.finish();
+    return recorded;
+}
+
+Result<void> reboot_zone(ZoneRun& run, const std::string& boot_args) {
+    run.end_machine();
+    run.console().notice("rebooting");
+    KZ_CHECK(run.reload_config());
+    Result<void> booted = undo_start(run, boot_afresh(run, boot_args));
+    if (booted) return booted;
+    KZ_CHECK(halt_zone(run, "the reboot failed: " + booted.error().message()));
+    return std::unexpected(std::move(booted).error().context("the zone was halted but did not boot again"));
+}
+
+Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
+    KZ_CHECK(run.open_disk());
+    if (Result<void> adopted = run.adopt_machine(runtime); !adopted) {
+        KZ_CHECK(halt_zone(run, "the machine ended while the zone had no monitor"));
+        return adopted;
+    }
+    const Result<storage::HostData> data = run.disk().read_owned(run.uuid());
+    if (!data || runtime.aux.contains(zone::Aux::migrating_in)) return give_up_machine(run, runtime, data);
+    if (data->suspend) return finish_suspend(run, *data->suspend);
+    KZ_TRY(const Json status, run.machine()->qmp().execute("query-status"));
+    const std::string state = json_text(status, "status").value_or("");
+    run.log().info("took over machine {} ({})", runtime.qemu->pid, state);
+    if (state == "shutdown" || state == "guest-panicked") {
+        run.guest_shut_down = state == "shutdown";
+        run.guest_panicked = state == "guest-panicked";
+        run.wake().signal();
+        return {};
+    }
+    // A migration that the old monitor had begun is over: its channels ended with it.
+    if (data->handover) KZ_CHECK(run.write_host_state("running", std::nullopt));
+    if (state == "running" || runtime.state == zone::State::ready) return run.set_runtime_state(runtime.state, {});
+    return run.run_guest();
+}
+
+}  // namespace kz::monitor

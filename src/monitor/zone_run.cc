@@ -1,0 +1,204 @@
+#include "monitor/zone_run.h"
+
+#include <fcntl.h>
+
+#include "os/file.h"
+
+namespace kz::monitor {
+namespace {
+
+constexpr std::chrono::seconds kDrainTime{2};
+
+}  // namespace
+
+ZoneRun::ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record,
+                 store::HostIdentity host, UniqueFd log, EventFd wake, EventFd interrupt)
+    : registry_(std::move(registry)),
+      zone_(std::move(zone)),
+      config_(std::move(config)),
+      record_(std::move(record)),
+      host_(std::move(host)),
+      log_(std::move(log), fmt::format("zoneadmd[{}]", ::getpid())),
+      wake_(std::move(wake)),
+      interrupt_(std::move(interrupt)) {}
+
+Result<std::unique_ptr<ZoneRun>> ZoneRun::open(const HostPaths& paths, const std::string& zone) {
+    KZ_TRY(store::Registry registry, store::Registry::open(paths));
+    KZ_TRY(zone::Config config, registry.load_config(zone));
+    KZ_TRY(store::ZoneRecord record, registry.record(zone));
+    KZ_TRY(store::HostIdentity host, store::host_identity(paths));
+    KZ_CHECK(make_directories(paths.zone_run_dir(zone), 0755));
+    KZ_CHECK(make_directories(paths.zone_dir(zone), 0700));
+    KZ_CHECK(make_directories(paths.log_dir(), 0755));
+    KZ_TRY(UniqueFd log, open_file(paths.log_dir() / (zone + ".log"), O_WRONLY | O_CREAT | O_APPEND, 0600));
+    KZ_TRY(EventFd wake, EventFd::create());
+    KZ_TRY(EventFd interrupt, EventFd::create());
+    KZ_TRY(std::unique_ptr<Console> console,
+           Console::open(paths.zone_dir(zone) / "console.history", paths.console_socket(zone)));
+    std::unique_ptr<ZoneRun> run(new ZoneRun(std::move(registry), zone, std::move(config), std::move(record), std::move(host),
+                                             std::move(log), std::move(wake), std::move(interrupt)));
+    run->console_ = std::move(console);
+    return run;
+}
+
+Result<void> ZoneRun::open_disk() {
+    if (disk_) return {};
+    KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config_));
+    disk_.emplace(std::move(disk));
+    return {};
+}
+
+qemu::QmpHandlers ZoneRun::handlers() {
+    return {.on_event =
+                [this](const qemu::QmpEvent& event) {
+                    if (event.name == "SHUTDOWN") guest_shut_down = true;
+                    if (event.name == "GUEST_PANICKED") guest_panicked = true;
+                    if (event.name == "RESET") console_->notice("rebooting");
+                    if (guest_shut_down || guest_panicked) wake_.signal();
+                },
+            .on_close =
+                [this](const Error&) {
+                    machine_lost = true;
+                    wake_.signal();
+                }};
+}
+
+Result<std::vector<OpenedDisk>> ZoneRun::open_disks() {
+    std::vector<OpenedDisk> disks;
+    const std::vector<zone::Device> devices = config_.devices();
+    for (unsigned order = 0; order < devices.size(); ++order) {
+        const zone::Device& device = devices[order];
+        const std::string what = fmt::format("device {}", device.id);
+        KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage), what);
+        KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri), what);
+        OpenedDisk disk;
+        disk.id = device.id;
+        KZ_TRY_CONTEXT(disk.fd, volume->open_for_qemu(), what);
+        disk.guest_bytes = volume->size_bytes();
+        // Only the disk that the zone boots from carries host data.
+        if (order == 0) {
+            KZ_TRY_CONTEXT(disk.guest_bytes, storage::guest_bytes(volume->size_bytes()), what);
+        }
+        if (order == 0 || device.bootpri) disk.boot_index = order;
+        disks.push_back(std::move(disk));
+    }
+    return disks;
+}
+
+Result<void> ZoneRun::start_machine(const StartOptions& options) {
+    KZ_TRY(std::vector<OpenedDisk> disks, open_disks());
+    guest_shut_down = false;
+    guest_panicked = false;
+    machine_lost = false;
+    std::vector<std::string> notes;
+    const MachineRequest request{.config = config_,
+                                 .uuid = record_.uuid,
+                                 .machine_type = options.machine_type,
+                                 .accel = options.accel,
+                                 .boot_args = options.boot_args,
+                                 .incoming = options.incoming,
+                                 .disks = std::move(disks)};
+    KZ_TRY(machine_, Machine::start(request, paths(), handlers(), notes));
+    for (const std::string& note : notes) log_.info("{}", note);
+    KZ_CHECK(attach_console());
+    return record_machine();
+}
+
+Result<void> ZoneRun::record_machine() {
+    if (runtime_.zone_id == 0) {
+        KZ_TRY(runtime_.zone_id, store::next_zone_id(paths()));
+        runtime_.started = utc_timestamp();
+    }
+    KZ_TRY(const ProcessIdentity self, identify_process(::getpid()));
+    runtime_.monitor = self;
+    runtime_.qemu = machine_->process().identity();
+    runtime_.machine_type = machine_->machine_type();
+    runtime_.details["accel"] = machine_->accel();
+    return store::save_runtime(paths(), zone_, runtime_);
+}
+
+Result<void> ZoneRun::adopt_machine(const store::RuntimeRecord& runtime) {
+    if (!runtime.qemu) return fail(Errc::not_found, "the zone's machine has ended");
+    runtime_ = runtime;
+    KZ_TRY(machine_, Machine::adopt(zone_, *runtime.qemu, runtime.machine_type, paths(), handlers()));
+    KZ_CHECK(attach_console());
+    return record_machine();
+}
+
+Result<void> ZoneRun::reload_config() {
+    KZ_TRY(config_, registry_.load_config(zone_));
+    return {};
+}
+
+Result<void> ZoneRun::attach_console() {
+    KZ_TRY(UniqueFd console, machine_->connect_console());
+    KZ_TRY(UniqueFd serial, machine_->connect_serial());
+    console_->attach(std::move(console), std::move(serial));
+    return {};
+}
+
+void ZoneRun::end_machine() {
+    if (!machine_) return;
+    machine_->end();
+    console_->drain(Deadline::after(kDrainTime));
+    machine_.reset();
+    runtime_.qemu.reset();
+}
+
+Result<void> ZoneRun::run_guest() {
+    KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
+    return set_runtime_state(zone::State::running, {});
+}
+
+Result<void> ZoneRun::set_runtime_state(zone::State state, const zone::AuxSet& aux) {
+    runtime_.state = state;
+    runtime_.aux = aux;
+    return store::save_runtime(paths(), zone_, runtime_);
+}
+
+Result<void> ZoneRun::set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason) {
+    record_.state = state;
+    record_.aux = aux;
+    record_.reason = reason;
+    KZ_CHECK(registry_.put_record(zone_, record_));
+    return store::remove_runtime(paths(), zone_);
+}
+
+Result<void> ZoneRun::record_owned() {
+    record_.state = zone::State::installed;
+    record_.aux.clear();
+    record_.reason.clear();
+    return registry_.put_record(zone_, record_);
+}
+
+Result<void> ZoneRun::write_host_state(std::string_view state, const std::optional<storage::SuspendRecord>& suspend) {
+    KZ_TRY(storage::HostData data, disk_->read());
+    data.state = state;
+    data.suspend = suspend;
+    data.handover.reset();
+    return disk_->write(std::move(data));
+}
+
+void ZoneRun::finish() {
+    finished_ = true;
+    wake_.signal();
+    shutdown_handled();
+}
+
+unsigned ZoneRun::shutdowns_handled() {
+    const std::lock_guard lock(shutdown_mutex_);
+    return shutdowns_handled_;
+}
+
+bool ZoneRun::wait_for_shutdown(unsigned before, std::chrono::seconds patience) {
+    std::unique_lock lock(shutdown_mutex_);
+    return shutdown_changed_.wait_for(lock, patience, [&] { return shutdowns_handled_ != before; });
+}
+
+void ZoneRun::shutdown_handled() {
+    const std::lock_guard lock(shutdown_mutex_);
+    ++shutdowns_handled_;
+    shutdown_changed_.notify_all();
+}
+
+}  // namespace kz::monitor

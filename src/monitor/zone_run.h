@@ -1,0 +1,120 @@
+// ZoneRun: one zone while it has a monitor: its console, its machine, its disk and its state, and the steps that the
+// operations are made of. For the monitor's own files.
+//
+// Lock order: an operation holds operation() while it works; the monitor's main loop takes it before it acts on what
+// QEMU reports. The members are used by whoever holds it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/log.h"
+#include "monitor/console.h"
+#include "monitor/machine.h"
+#include "os/io.h"
+#include "storage/volume.h"
+#include "store/boot_disk.h"
+#include "store/host.h"
+#include "store/registry.h"
+#include "store/runtime.h"
+
+namespace kz::monitor {
+
+class ZoneRun {
+  public:
+    static Result<std::unique_ptr<ZoneRun>> open(const HostPaths& paths, const std::string& zone);
+
+    const std::string& zone() const { return zone_; }
+    const HostPaths& paths() const { return registry_.paths(); }
+    const store::Registry& registry() const { return registry_; }
+    const zone::Config& config() const { return config_; }
+    const store::HostIdentity& host() const { return host_; }
+    const std::string& uuid() const { return record_.uuid; }
+    Log& log() { return log_; }
+    Console& console() { return *console_; }
+    Machine* machine() { return machine_.get(); }
+    store::BootDisk& disk() { return *disk_; }
+    const store::RuntimeRecord& runtime() const { return runtime_; }
+
+    // One operation at a time. An operation that another one is in the way of fails with Errc::busy.
+    std::mutex& operation() { return operation_; }
+    // Signalled when QEMU ended or said something that the main loop must look at.
+    const EventFd& wake() const { return wake_; }
+    // Signalled to make a running operation give up: its caller cancelled, or the guest powered off under it.
+    const EventFd& interrupt() const { return interrupt_; }
+
+    // Opens the boot disk under the zone's key.
+    Result<void> open_disk();
+    struct StartOptions {
+        std::string boot_args;
+        std::string machine_type;
+        std::string accel;  // empty: as configured
+        bool incoming = false;
+    };
+    // Starts QEMU, stopped, with its console attached, and records it.
+    Result<void> start_machine(const StartOptions& options);
+    // The configuration as it is on disk now, for the next start of the machine.
+    Result<void> reload_config();
+    // Takes over the QEMU of an earlier monitor.
+    Result<void> adopt_machine(const store::RuntimeRecord& runtime);
+    // Ends QEMU and reads the last of its console.
+    void end_machine();
+
+    // The guest goes on (or begins): `cont`, state running.
+    Result<void> run_guest();
+    Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
+    // What survives the monitor; also forgets the runtime record when the zone is not up any more.
+    Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});
+    // The zone has come to this host for good: installed here, as far as the record of what outlives the monitor goes.
+    Result<void> record_owned();
+    // Host data: state and suspend record; a hand-over that was announced is over with it.
+    Result<void> write_host_state(std::string_view state, const std::optional<storage::SuspendRecord>& suspend);
+
+    // The monitor's work is done: the main loop ends.
+    void finish();
+    bool finished() const { return finished_; }
+    // A guest that powered itself off is started again instead of ending the zone.
+    std::atomic<bool> restart_after_shutdown = false;
+    // The guest has powered off or panicked, or QEMU's connection ended; set by QEMU's reader thread.
+    std::atomic<bool> guest_shut_down = false;
+    std::atomic<bool> guest_panicked = false;
+    std::atomic<bool> machine_lost = false;
+
+    // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more than
+    // `before` and tells whether it came.
+    unsigned shutdowns_handled();
+    bool wait_for_shutdown(unsigned before, std::chrono::seconds patience);
+    void shutdown_handled();
+
+  private:
+    ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record, store::HostIdentity host,
+            UniqueFd log, EventFd wake, EventFd interrupt);
+    qemu::QmpHandlers handlers();
+    Result<std::vector<OpenedDisk>> open_disks();
+    Result<void> attach_console();
+    Result<void> record_machine();
+
+    store::Registry registry_;
+    std::string zone_;
+    zone::Config config_;
+    store::ZoneRecord record_;
+    store::HostIdentity host_;
+    Log log_;
+    EventFd wake_;
+    EventFd interrupt_;
+    std::mutex operation_;
+    std::unique_ptr<Console> console_;
+    std::unique_ptr<Machine> machine_;
+    std::optional<store::BootDisk> disk_;
+    store::RuntimeRecord runtime_;
+    std::atomic<bool> finished_ = false;
+    std::mutex shutdown_mutex_;
+    std::condition_variable shutdown_changed_;
+    unsigned shutdowns_handled_ = 0;
+};
+
+}  // namespace kz::monitor
