@@ -67,7 +67,10 @@ Result<Index> read_index(Medium& medium, const Header& header, ByteView keysourc
 class ImageReader::Channel final : public ImageChannelReader {
   public:
     Channel(Medium& medium, const std::vector<IndexEntry>& entries, stream::RecordDecoder decoder)
-        : medium_(medium), entries_(entries), decoder_(std::move(decoder)), buffer_(stream::kMaxRecordSize) {}
+        : medium_(medium),
+          entries_(entries),
+          decoder_(std::move(decoder)),
+          buffer_(std::ranges::max(entries, {}, &IndexEntry::sealed_length).sealed_length) {}
 
     std::uint64_t size() const override { return entries_.back().plain_offset; }
 
