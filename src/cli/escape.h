@@ -11,8 +11,8 @@ class EscapeFilter {
     // '\0' switches the escape off.
     explicit EscapeFilter(char escape) : escape_(escape) {}
 
-    // What of `typed` goes to the zone. An escape character at the start of a line is held back until the next one
-    // shows what it means.
+    // What of `typed` goes to the zone. An escape character at the start of a line is held back until the
+    // next one shows what it means.
     std::string pass(std::string_view typed);
     // "~." was typed.
     bool ended() const { return ended_; }

@@ -9,7 +9,8 @@ namespace {
 sigset_t interrupt_signals() {
     sigset_t mask;
     ::sigemptyset(&mask);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&mask, number);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+        ::sigaddset(&mask, number);
     return mask;
 }
 

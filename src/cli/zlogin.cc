@@ -15,6 +15,7 @@
 #include "cli/terminal.h"
 #include "client/client.h"
 #include "os/file.h"
+#include "os/io.h"
 #include "os/socket.h"
 
 namespace kz::cli {
@@ -38,13 +39,26 @@ std::optional<Options> read_options(int argc, char** argv) {
     Options options;
     for (int letter = 0; (letter = ::getopt(argc, argv, "+R:CdEe:l:")) != -1;) {
         switch (letter) {
-            case 'R': options.root = ::optarg; break;
-            case 'C': options.console = true; break;
-            case 'd': options.leave_when_halted = true; break;
-            case 'E': options.escape = '\0'; break;
-            case 'e': options.escape = ::optarg[0]; break;
-            case 'l': options.user_given = true; break;
-            default: return std::nullopt;
+            case 'R':
+                options.root = ::optarg;
+                break;
+            case 'C':
+                options.console = true;
+                break;
+            case 'd':
+                options.leave_when_halted = true;
+                break;
+            case 'E':
+                options.escape = '\0';
+                break;
+            case 'e':
+                options.escape = ::optarg[0];
+                break;
+            case 'l':
+                options.user_given = true;
+                break;
+            default:
+                return std::nullopt;
         }
     }
     if (::optind >= argc) return std::nullopt;
@@ -58,10 +72,12 @@ int complain(std::string_view text) {
     return 1;
 }
 
-// One user's session on a console: through any number of monitors, as the zone halts, suspends and comes back.
+// One user's session on a console: through any number of monitors, as the zone halts, suspends and comes
+// back.
 class ConsoleSession {
   public:
-    ConsoleSession(client::Client& client, const Options& options) : client_(client), options_(options), escape_(options.escape) {}
+    ConsoleSession(client::Client& client, const Options& options)
+        : client_(client), options_(options), escape_(options.escape) {}
 
     Result<void> run() {
         const RawTerminal terminal;
@@ -79,13 +95,16 @@ class ConsoleSession {
         const Path folder = client_.paths().zone_run_dir(options_.zone);
         KZ_CHECK(make_directories(folder, 0755));
         inotify_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-        if (!inotify_ || ::inotify_add_watch(inotify_.get(), folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0) return fail_errno(errno, folder.string());
+        if (!inotify_ ||
+            ::inotify_add_watch(inotify_.get(), folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0)
+            return fail_errno(errno, folder.string());
         return {};
     }
 
     // A zone without a monitor has no socket to connect to: that is no error, it may come back.
     void connect() {
-        Result<UniqueFd> fd = unix_connect(client_.paths().console_socket(options_.zone), Deadline::after(kHelloTime));
+        Result<UniqueFd> fd =
+            unix_connect(client_.paths().console_socket(options_.zone), Deadline::after(kHelloTime));
         if (!fd) return;
         Json hello = Json::object();
         if (position_) hello["from"] = *position_;
@@ -99,7 +118,8 @@ class ConsoleSession {
     }
 
     Result<void> step(int interrupt_fd) {
-        std::array<pollfd, 4> polled{pollfd{typing_ ? STDIN_FILENO : -1, POLLIN, 0}, pollfd{console_.get(), POLLIN, 0}, pollfd{inotify_.get(), POLLIN, 0},
+        std::array<pollfd, 4> polled{pollfd{typing_ ? STDIN_FILENO : -1, POLLIN, 0},
+                                     pollfd{console_.get(), POLLIN, 0}, pollfd{inotify_.get(), POLLIN, 0},
                                      pollfd{interrupt_fd, POLLIN, 0}};
         if (::poll(polled.data(), polled.size(), console_ ? -1 : kLookAgainMs) < 0) return {};
         if (polled[3].revents != 0) ended_ = true;
@@ -124,27 +144,31 @@ class ConsoleSession {
             return {};
         }
         *position_ += static_cast<std::uint64_t>(got);
-        return write_all(STDOUT_FILENO, ByteView(chunk).first(static_cast<std::size_t>(got)), Deadline::never());
+        return write_all(STDOUT_FILENO, ByteView(chunk).first(static_cast<std::size_t>(got)),
+                         Deadline::never());
     }
 
     void type() {
         std::array<char, 1024> chunk;
         const ssize_t got = ::read(STDIN_FILENO, chunk.data(), chunk.size());
         if (got <= 0) {
-            // The end of a script's input is not the end of what the zone has to say; a terminal that is gone is.
+            // The end of a script's input is not the end of what the zone has to say; a terminal that is gone
+            // is.
             typing_ = false;
             ended_ = ended_ || ::isatty(STDOUT_FILENO) != 0;
             return;
         }
         const std::string passed = escape_.pass({chunk.data(), static_cast<std::size_t>(got)});
         ended_ = ended_ || escape_.ended();
-        if (console_ && !write_all(console_.get(), as_bytes(passed), Deadline::after(kHelloTime))) console_.reset();
+        if (console_ && !write_all(console_.get(), as_bytes(passed), Deadline::after(kHelloTime)))
+            console_.reset();
     }
 
     // A zone that has been detached, moved away or uninstalled does not come back to this console.
     void leave_if_gone() {
         const Result<store::ZoneStatus> status = client_.status(options_.zone);
-        if (!status || status->state == zone::State::configured || status->state == zone::State::incomplete) ended_ = true;
+        if (!status || status->state == zone::State::configured || status->state == zone::State::incomplete)
+            ended_ = true;
         if (status && options_.leave_when_halted && status->state < zone::State::ready) ended_ = true;
     }
 
@@ -172,15 +196,18 @@ int log_in(client::Client& client, const Options& options) {
     const Result<store::ZoneStatus> status = client.status(options.zone);
     if (!status) return complain(fmt::format("zone '{}' unknown", options.zone));
     if (options.console && options.user_given) return complain("-l may not be specified for console login");
-    if (options.console && options.command_given) return complain("Commands may not be specified for console login.");
+    if (options.console && options.command_given)
+        return complain("Commands may not be specified for console login.");
     if (status->state == zone::State::configured || status->state == zone::State::incomplete) {
         return complain(fmt::format("cannot login to a zone which is '{}'", zone::state_name(status->state)));
     }
     if (options.console) return run_console(client, options);
     if (status->state != zone::State::running) {
-        return complain(fmt::format("login allowed only to running zones ({} is '{}').", options.zone, zone::state_name(status->state)));
+        return complain(fmt::format("login allowed only to running zones ({} is '{}').", options.zone,
+                                    zone::state_name(status->state)));
     }
-    return complain(fmt::format("the zone offers no login other than its console; use: zlogin -C {}", options.zone));
+    return complain(
+        fmt::format("the zone offers no login other than its console; use: zlogin -C {}", options.zone));
 }
 
 }  // namespace

@@ -16,48 +16,58 @@ namespace {
 int zoneadm_help(const ZoneadmCall& call);
 
 constexpr std::array kCommands{
-    ZoneadmCommand{"attach", "attach [-x force-takeover] [-x initialize-hostdata]",
-                   "Attach a zone whose disk was detached from another host, or by this one. A zone that another\n"
-                   "\thost owns is refused unless its ownership is taken over by force.",
-                   true, true, zoneadm_attach},
-    ZoneadmCommand{"boot", "boot [-x discard-image] [-- boot_arguments]",
-                   "Boot an installed zone. A suspended zone resumes where it stopped; with -x discard-image it\n"
-                   "\tboots afresh and what was in its memory is lost.",
-                   true, true, zoneadm_boot},
-    ZoneadmCommand{"detach", "detach", "Release the zone's disk so that another host may attach it. Deletes nothing.", true,
-                   true, zoneadm_detach},
-    ZoneadmCommand{"halt", "halt", "Power the zone off at once, without running any of its scripts.", true, true,
-                   zoneadm_halt},
-    ZoneadmCommand{"help", "help [subcommand]", "Print general help, or help for one sub-command.", false, false,
-                   zoneadm_help},
-    ZoneadmCommand{"history", "history [--json]", "Show the migrations, suspends and resumes of the zone on this host.", true,
-                   false, zoneadm_history},
+    ZoneadmCommand{
+        "attach", "attach [-x force-takeover] [-x initialize-hostdata]",
+        "Attach a zone whose disk was detached from another host, or by this one. A zone that another\n"
+        "\thost owns is refused unless its ownership is taken over by force.",
+        true, true, zoneadm_attach},
+    ZoneadmCommand{
+        "boot", "boot [-x discard-image] [-- boot_arguments]",
+        "Boot an installed zone. A suspended zone resumes where it stopped; with -x discard-image it\n"
+        "\tboots afresh and what was in its memory is lost.",
+        true, true, zoneadm_boot},
+    ZoneadmCommand{"detach", "detach",
+                   "Release the zone's disk so that another host may attach it. Deletes nothing.", true, true,
+                   zoneadm_detach},
+    ZoneadmCommand{"halt", "halt", "Power the zone off at once, without running any of its scripts.", true,
+                   true, zoneadm_halt},
+    ZoneadmCommand{"help", "help [subcommand]", "Print general help, or help for one sub-command.", false,
+                   false, zoneadm_help},
+    ZoneadmCommand{"history", "history [--json]",
+                   "Show the migrations, suspends and resumes of the zone on this host.", true, false,
+                   zoneadm_history},
     ZoneadmCommand{"install", "install [-m manifest] [-x install-size=SIZE] [-x force-overwrite]",
                    "Install the configured zone onto its disk.", true, true, zoneadm_install},
-    ZoneadmCommand{"list", "list [-cinpvsd]",
-                   "List running zones; -i installed ones too, -c all; -n without the global zone. -v table,\n"
-                   "\t-p for programs, -s states and auxiliary states.",
-                   false, false, zoneadm_list},
-    ZoneadmCommand{"mark", "mark incomplete|unavailable", "Change the state of an installed zone by hand.", true, true,
-                   zoneadm_mark},
-    ZoneadmCommand{"migrate",
-                   "migrate [-nqv] [-c cipher|none|list] [-t auto|live|warm|cold] [--connections N] [--accept-new]\n"
-                   "\t[rads://][user@]host[:port]",
-                   "Move the zone to another host: live when it runs, warm when it is suspended, cold when it is\n"
-                   "\tinstalled. -n checks everything and moves nothing.",
-                   true, true, zoneadm_migrate},
+    ZoneadmCommand{
+        "list", "list [-cinpvsd]",
+        "List running zones; -i installed ones too, -c all; -n without the global zone. -v table,\n"
+        "\t-p for programs, -s states and auxiliary states.",
+        false, false, zoneadm_list},
+    ZoneadmCommand{"mark", "mark incomplete|unavailable", "Change the state of an installed zone by hand.",
+                   true, true, zoneadm_mark},
+    ZoneadmCommand{
+        "migrate",
+        "migrate [-nqv] [-c cipher|none|list] [-t auto|live|warm|cold] [--connections N] [--accept-new]\n"
+        "\t[rads://][user@]host[:port]",
+        "Move the zone to another host: live when it runs, warm when it is suspended, cold when it is\n"
+        "\tinstalled. -n checks everything and moves nothing.",
+        true, true, zoneadm_migrate},
     ZoneadmCommand{"ready", "ready", "Prepare the zone's machine without running anything in it.", true, true,
                    zoneadm_ready},
-    ZoneadmCommand{"reboot", "reboot [-- boot_arguments]", "Power the zone off at once and boot it again.", true, true,
-                   zoneadm_reboot},
-    ZoneadmCommand{"rename", "rename newname", "Give a configured zone another name.", true, true, zoneadm_rename},
+    ZoneadmCommand{"reboot", "reboot [-- boot_arguments]", "Power the zone off at once and boot it again.",
+                   true, true, zoneadm_reboot},
+    ZoneadmCommand{"rename", "rename newname", "Give a configured zone another name.", true, true,
+                   zoneadm_rename},
     ZoneadmCommand{"shutdown", "shutdown [-r [-- boot_arguments]]",
-                   "Shut the zone down cleanly and wait for it; -r boots it again.", true, true, zoneadm_shutdown},
-    ZoneadmCommand{"suspend", "suspend", "Write the running zone to its encrypted suspend image and halt it.", true, true,
-                   zoneadm_suspend},
+                   "Shut the zone down cleanly and wait for it; -r boots it again.", true, true,
+                   zoneadm_shutdown},
+    ZoneadmCommand{"suspend", "suspend", "Write the running zone to its encrypted suspend image and halt it.",
+                   true, true, zoneadm_suspend},
     ZoneadmCommand{"uninstall", "uninstall [-F] [-x force-storage-destroy-all]",
-                   "Remove what was installed. Asks first unless -F is given.", true, true, zoneadm_uninstall},
-    ZoneadmCommand{"verify", "verify", "Check that the zone's configuration fits this host.", true, false, zoneadm_verify},
+                   "Remove what was installed. Asks first unless -F is given.", true, true,
+                   zoneadm_uninstall},
+    ZoneadmCommand{"verify", "verify", "Check that the zone's configuration fits this host.", true, false,
+                   zoneadm_verify},
 };
 
 constexpr const char* kSynopsis =
@@ -66,7 +76,8 @@ constexpr const char* kSynopsis =
     "\tzoneadm [-R root] {-z zonename|-u uuid-match} subcommand [subcommand-options]\n";
 
 const ZoneadmCommand* find_command(std::string_view name) {
-    const auto found = std::ranges::find_if(kCommands, [&](const ZoneadmCommand& command) { return name == command.name; });
+    const auto found =
+        std::ranges::find_if(kCommands, [&](const ZoneadmCommand& command) { return name == command.name; });
     return found == kCommands.end() ? nullptr : &*found;
 }
 
@@ -81,7 +92,8 @@ int zoneadm_help(const ZoneadmCall& call) {
         return kExitOk;
     }
     fmt::print("{}\n", kSynopsis);
-    for (const ZoneadmCommand& command : kCommands) fmt::print("{}\n\t{}\n", command.usage, command.help);
+    for (const ZoneadmCommand& command : kCommands)
+        fmt::print("{}\n\t{}\n", command.usage, command.help);
     return kExitOk;
 }
 
@@ -95,7 +107,8 @@ struct GlobalOptions {
 std::optional<GlobalOptions> read_global_options(int argc, char** argv) {
     GlobalOptions options;
     ::optind = 0;
-    for (int letter = ::getopt(argc, argv, "+:R:z:u:"); letter != -1; letter = ::getopt(argc, argv, "+:R:z:u:")) {
+    for (int letter = ::getopt(argc, argv, "+:R:z:u:"); letter != -1;
+         letter = ::getopt(argc, argv, "+:R:z:u:")) {
         if (letter == 'R') {
             options.root = ::optarg;
         } else if (letter == 'z') {
@@ -119,7 +132,8 @@ Result<std::string> zone_of_uuid(client::Client& client, const std::string& uuid
         if (status.uuid.find(uuid) != std::string::npos) matches.push_back(status.name);
     }
     if (matches.size() == 1) return matches.front();
-    return fail(Errc::not_found, matches.empty() ? "{}: No such zone configured" : "{}: matches more than one zone", uuid);
+    if (matches.empty()) return fail(Errc::not_found, "{}: No such zone configured", uuid);
+    return fail(Errc::invalid_argument, "{}: matches more than one zone", uuid);
 }
 
 int run_command(const ZoneadmCommand& command, client::Client& client, const GlobalOptions& options) {
@@ -181,17 +195,19 @@ client::Reporter zoneadm_reporter(const ZoneadmCall& call) {
     return reporter;
 }
 
-bool read_options(const ZoneadmCall& call, const char* letters, const std::function<bool(int, const std::string&)>& take,
-                  std::vector<std::string>& rest) {
+bool read_options(const ZoneadmCall& call, const char* letters,
+                  const std::function<bool(int, const std::string&)>& take, std::vector<std::string>& rest) {
     std::vector<char*> argv;
-    for (const std::string& word : call.words) argv.push_back(const_cast<char*>(word.c_str()));
+    for (const std::string& word : call.words)
+        argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     const int argc = static_cast<int>(call.words.size());
     const std::string quiet = fmt::format("+:{}", letters);
     ::optind = 0;
     for (int letter = ::getopt(argc, argv.data(), quiet.c_str()); letter != -1;
          letter = ::getopt(argc, argv.data(), quiet.c_str())) {
-        if (letter == '?' || letter == ':' || !take(letter, ::optarg != nullptr ? ::optarg : "")) return false;
+        if (letter == '?' || letter == ':' || !take(letter, ::optarg != nullptr ? ::optarg : ""))
+            return false;
     }
     rest.assign(argv.begin() + ::optind, argv.end() - 1);
     return true;
@@ -219,7 +235,8 @@ int zoneadm_main(int argc, char** argv) {
         return kExitUsage;
     }
     const Result<HostPaths> paths = HostPaths::from_environment(options->root);
-    Result<client::Client> client = paths ? client::Client::open(*paths) : Result<client::Client>(std::unexpected(paths.error()));
+    Result<client::Client> client =
+        paths ? client::Client::open(*paths) : Result<client::Client>(std::unexpected(paths.error()));
     if (!client) {
         zoneadm_message("", client.error().message());
         return kExitError;

@@ -1,6 +1,7 @@
 // zoneadm: the command that acts on zones. For src/bin/zoneadm.
 //
-// zoneadm.cc reads the command line and finds the sub-command in the table; zoneadm_*.cc hold the sub-commands.
+// zoneadm.cc reads the command line and finds the sub-command in the table; zoneadm_*.cc hold the
+// sub-commands.
 #pragma once
 
 #include <string>
@@ -19,8 +20,8 @@ int zoneadm_main(int argc, char** argv);
 // What a sub-command is called with.
 struct ZoneadmCall {
     client::Client& client;
-    std::string zone;                 // empty when -z was not given
-    std::vector<std::string> words;   // the sub-command's name and what follows it
+    std::string zone;                // empty when -z was not given
+    std::vector<std::string> words;  // the sub-command's name and what follows it
     const char* usage;
 };
 
@@ -41,10 +42,11 @@ int zoneadm_report(const ZoneadmCall& call, const Result<void>& outcome);
 int zoneadm_usage(const ZoneadmCall& call);
 client::Reporter zoneadm_reporter(const ZoneadmCall& call);
 
-// Reads the options of a sub-command: `letters` as of getopt. Each option is given to `take` with its argument; a
-// take that returns false, and unknown options, make the result false. What follows the options goes to `rest`.
-bool read_options(const ZoneadmCall& call, const char* letters, const std::function<bool(int, const std::string&)>& take,
-                  std::vector<std::string>& rest);
+// Reads the options of a sub-command: `letters` as of getopt. Each option is given to `take` with its
+// argument; a take that returns false, and unknown options, make the result false. What follows the options
+// goes to `rest`.
+bool read_options(const ZoneadmCall& call, const char* letters,
+                  const std::function<bool(int, const std::string&)>& take, std::vector<std::string>& rest);
 // "Are you sure ... (y/[n])? " on the terminal; false without one.
 bool ask_yes_no(const std::string& question);
 

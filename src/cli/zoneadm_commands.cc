@@ -81,17 +81,21 @@ int zoneadm_uninstall(const ZoneadmCall& call) {
     };
     if (!read_options(call, "Fx:", take, rest) || !rest.empty()) return zoneadm_usage(call);
     if (!force && ::isatty(STDIN_FILENO) == 0) {
-        zoneadm_message(call.zone, "input not from terminal and -F not specified: uninstall command ignored, exiting.");
+        zoneadm_message(call.zone,
+                        "input not from terminal and -F not specified: uninstall command ignored, exiting.");
         return kExitError;
     }
-    if (!force && !ask_yes_no(fmt::format("Are you sure you want to uninstall zone {}", call.zone))) return kExitError;
+    if (!force && !ask_yes_no(fmt::format("Are you sure you want to uninstall zone {}", call.zone)))
+        return kExitError;
     return zoneadm_report(call, call.client.uninstall(call.zone, destroy_all, zoneadm_reporter(call)));
 }
 
 int zoneadm_mark(const ZoneadmCall& call) {
     if (call.words.size() != 2) return zoneadm_usage(call);
-    if (call.words[1] == "incomplete") return zoneadm_report(call, call.client.mark(call.zone, zone::State::incomplete));
-    if (call.words[1] == "unavailable") return zoneadm_report(call, call.client.mark(call.zone, zone::State::unavailable));
+    if (call.words[1] == "incomplete")
+        return zoneadm_report(call, call.client.mark(call.zone, zone::State::incomplete));
+    if (call.words[1] == "unavailable")
+        return zoneadm_report(call, call.client.mark(call.zone, zone::State::unavailable));
     return zoneadm_usage(call);
 }
 
@@ -119,7 +123,9 @@ int zoneadm_detach(const ZoneadmCall& call) {
 int zoneadm_boot(const ZoneadmCall& call) {
     client::BootOptions options;
     std::vector<std::string> rest;
-    const auto take = [&](int, const std::string& text) { return options.discard_image = text == "discard-image"; };
+    const auto take = [&](int, const std::string& text) {
+        return options.discard_image = text == "discard-image";
+    };
     if (!read_options(call, "x:", take, rest)) return zoneadm_usage(call);
     options.boot_args = boot_arguments(rest);
     return zoneadm_report(call, call.client.boot(call.zone, options, zoneadm_reporter(call)));
@@ -138,14 +144,17 @@ int zoneadm_halt(const ZoneadmCall& call) {
 int zoneadm_shutdown(const ZoneadmCall& call) {
     bool reboot = false;
     std::vector<std::string> rest;
-    if (!read_options(call, "r", [&](int, const std::string&) { return reboot = true; }, rest)) return zoneadm_usage(call);
+    if (!read_options(call, "r", [&](int, const std::string&) { return reboot = true; }, rest))
+        return zoneadm_usage(call);
     if (!rest.empty() && !reboot) return zoneadm_usage(call);
-    return zoneadm_report(call, call.client.shutdown(call.zone, reboot, kShutdownPatience, zoneadm_reporter(call)));
+    return zoneadm_report(call,
+                          call.client.shutdown(call.zone, reboot, kShutdownPatience, zoneadm_reporter(call)));
 }
 
 int zoneadm_reboot(const ZoneadmCall& call) {
     std::vector<std::string> rest;
-    if (!read_options(call, "", [](int, const std::string&) { return true; }, rest)) return zoneadm_usage(call);
+    if (!read_options(call, "", [](int, const std::string&) { return true; }, rest))
+        return zoneadm_usage(call);
     client::BootOptions options;
     options.boot_args = boot_arguments(rest);
     return zoneadm_report(call, call.client.reboot(call.zone, options));

@@ -19,13 +19,20 @@ struct ListOptions {
 
     bool take(int letter) {
         switch (letter) {
-            case 'c': return configured = true;
-            case 'i': return installed = true;
-            case 'n': return without_global = true;
-            case 'v': return table = true;
-            case 'p': return parsable = true;
-            case 's': return states = true;
-            default: return letter == 'd';
+            case 'c':
+                return configured = true;
+            case 'i':
+                return installed = true;
+            case 'n':
+                return without_global = true;
+            case 'v':
+                return table = true;
+            case 'p':
+                return parsable = true;
+            case 's':
+                return states = true;
+            default:
+                return letter == 'd';
         }
     }
 };
@@ -64,22 +71,28 @@ std::string escape_colons(const std::string& text) {
 
 void print_row(const Row& row, Form form) {
     switch (form) {
-        case Form::names: fmt::print("{}\n", row.name); break;
+        case Form::names:
+            fmt::print("{}\n", row.name);
+            break;
         case Form::table:
-            fmt::print("{:>4} {:<16} {:<11} {:<28} {:<10} {:<6}\n", row.id, row.name, row.state, row.path, row.brand,
-                       row.ip_type);
+            fmt::print("{:>4} {:<16} {:<11} {:<28} {:<10} {:<6}\n", row.id, row.name, row.state, row.path,
+                       row.brand, row.ip_type);
             break;
         case Form::parsable:
-            fmt::print("{}:{}:{}:{}:{}:{}:{}:-:{}:{}\n", row.id, row.name, row.state, escape_colons(row.data_path), row.uuid,
-                       row.brand, row.ip_type, row.name == "global" ? "none" : "-", row.aux);
+            fmt::print("{}:{}:{}:{}:{}:{}:{}:-:{}:{}\n", row.id, row.name, row.state,
+                       escape_colons(row.data_path), row.uuid, row.brand, row.ip_type,
+                       row.name == "global" ? "none" : "-", row.aux);
             break;
-        case Form::states: fmt::print("{:<16} {:<16} {}\n", row.name, row.state, row.aux); break;
+        case Form::states:
+            fmt::print("{:<16} {:<16} {}\n", row.name, row.state, row.aux);
+            break;
     }
 }
 
 void print_header(Form form) {
     if (form == Form::table) {
-        fmt::print("{:>4} {:<16} {:<11} {:<28} {:<10} {:<6}\n", "ID", "NAME", "STATUS", "PATH", "BRAND", "IP");
+        fmt::print("{:>4} {:<16} {:<11} {:<28} {:<10} {:<6}\n", "ID", "NAME", "STATUS", "PATH", "BRAND",
+                   "IP");
     }
     if (form == Form::states) fmt::print("{:<16} {:<16} {}\n", "NAME", "STATUS", "AUXILIARY STATE");
 }
@@ -122,7 +135,8 @@ int zoneadm_list(const ZoneadmCall& call) {
         return kExitError;
     }
     if (options.states && (options.table || options.parsable)) {
-        zoneadm_message("", fmt::format("list -{} and -s are mutually exclusive.", options.table ? 'v' : 'p'));
+        zoneadm_message("",
+                        fmt::format("list -{} and -s are mutually exclusive.", options.table ? 'v' : 'p'));
         return kExitError;
     }
     const Form form = options.table      ? Form::table
@@ -135,7 +149,8 @@ int zoneadm_list(const ZoneadmCall& call) {
         return kExitError;
     }
     print_header(form);
-    for (const Row& row : *rows) print_row(row, form);
+    for (const Row& row : *rows)
+        print_row(row, form);
     return kExitOk;
 }
 

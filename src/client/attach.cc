@@ -8,7 +8,8 @@ namespace kz::client {
 Result<void> Client::attach(const std::string& zone, const AttachOptions& options, const Reporter& reporter) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     const zone::State state = locked.status().state;
-    if (state != zone::State::configured && state != zone::State::unavailable) return locked.wrong_state("attach");
+    if (state != zone::State::configured && state != zone::State::unavailable)
+        return locked.wrong_state("attach");
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     if (options.initialize_host_data) {
         KZ_CHECK(registry_.ensure_keysource(zone));
@@ -29,7 +30,8 @@ Result<void> Client::attach(const std::string& zone, const AttachOptions& option
 Result<void> Client::detach(const std::string& zone) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     const zone::State state = locked.status().state;
-    if (state != zone::State::installed && state != zone::State::unavailable) return locked.wrong_state("detach");
+    if (state != zone::State::installed && state != zone::State::unavailable)
+        return locked.wrong_state("detach");
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     if (state == zone::State::installed) {
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));

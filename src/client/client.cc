@@ -20,7 +20,8 @@ Result<std::vector<store::ZoneStatus>> Client::statuses() const {
 Result<void> Client::mark(const std::string& zone, zone::State state) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     const zone::State from = locked.status().state;
-    if (from != zone::State::installed && from != zone::State::unavailable && from != zone::State::incomplete) return locked.wrong_state("mark");
+    if (from != zone::State::installed && from != zone::State::unavailable && from != zone::State::incomplete)
+        return locked.wrong_state("mark");
     return locked.put_state(state, "marked by the administrator");
 }
 

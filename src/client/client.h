@@ -1,15 +1,15 @@
 // Client: the one way in which commands and the REST service act on zones. For src/cli and src/rad.
 //
-// Each operation takes the zone's lock, checks its state, acts, and leaves the zone in the old or the new state, never
-// between. A running zone is reached through its monitor; what has none is worked on here, under the lock. Errors are
-// texts for the administrator, without the zone's name in front: the edge adds it.
+// Each operation takes the zone's lock, checks its state, acts, and leaves the zone in the old or the new
+// state, never between. A running zone is reached through its monitor; what has none is worked on here, under
+// the lock. Errors are texts for the administrator, without the zone's name in front: the edge adds it.
 #pragma once
 
 #include <functional>
-#include "base/json.h"
 #include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "migrate/offer.h"
 #include "migrate/peer.h"
 #include "os/paths.h"
@@ -19,7 +19,8 @@
 
 namespace kz::client {
 
-// Where an operation says what it is doing. Both may be empty. `cancel_fd` becomes readable when the user gives up.
+// Where an operation says what it is doing. Both may be empty. `cancel_fd` becomes readable when the user
+// gives up.
 struct Reporter {
     std::function<void(const std::string&)> message;
     std::function<void(const Json&)> progress;
@@ -65,10 +66,12 @@ class Client {
     Result<store::ZoneStatus> status(const std::string& zone) const;
     Result<std::vector<store::ZoneStatus>> statuses() const;
 
-    // What would stop the zone from being installed or booted here. Notes that are no errors go to the reporter.
+    // What would stop the zone from being installed or booted here. Notes that are no errors go to the
+    // reporter.
     Result<void> verify(const std::string& zone, const Reporter& reporter);
     Result<void> install(const std::string& zone, const InstallOptions& options, const Reporter& reporter);
-    // Disks that a template made are destroyed, with `destroy_all` the others too; else only host data is erased.
+    // Disks that a template made are destroyed, with `destroy_all` the others too; else only host data is
+    // erased.
     Result<void> uninstall(const std::string& zone, bool destroy_all, const Reporter& reporter);
     Result<void> mark(const std::string& zone, zone::State state);
     Result<void> rename(const std::string& zone, const std::string& new_name);
@@ -80,7 +83,8 @@ class Client {
     Result<void> ready(const std::string& zone);
     Result<void> halt(const std::string& zone);
     // Asks the guest to shut down and waits for it, at most `patience`.
-    Result<void> shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience, const Reporter& reporter);
+    Result<void> shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience,
+                          const Reporter& reporter);
     Result<void> reboot(const std::string& zone, const BootOptions& options);
     Result<void> suspend(const std::string& zone, const Reporter& reporter);
     // Returns what was measured: bytes, pause, cipher, connections.
@@ -89,12 +93,14 @@ class Client {
     // The destination's side of a migration, for kz-radd: starts the monitor that will receive the zone.
     Result<void> start_incoming(const std::string& zone);
     // One operation of the zone's monitor (monitor/operations.h), which is started anew when it was killed.
-    Result<Json> ask_monitor(const std::string& zone, std::string_view operation, Json request, const Reporter& reporter);
+    Result<Json> ask_monitor(const std::string& zone, std::string_view operation, Json request,
+                             const Reporter& reporter);
     // What the other host can seal a migration with.
     Result<std::vector<std::string>> destination_ciphers(const MigrateOptions& options);
 
   private:
-    Result<Json> hand_over(const std::string& zone, migrate::MoveKind kind, bool dry_run, migrate::Peer peer, const Reporter& reporter);
+    Result<Json> hand_over(const std::string& zone, migrate::MoveKind kind, bool dry_run, migrate::Peer peer,
+                           const Reporter& reporter);
     explicit Client(store::Registry registry) : registry_(std::move(registry)) {}
     store::Registry registry_;
 };

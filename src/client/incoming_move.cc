@@ -1,5 +1,6 @@
 #include "client/incoming_move.h"
 
+#include <fcntl.h>
 #include <sys/sysinfo.h>
 
 #include <thread>
@@ -25,9 +26,12 @@ std::unexpected<Error> refuse(const std::string& text) {
 
 }  // namespace
 
-Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::string zone, migrate::Offer offer) {
-    KZ_TRY_CONTEXT(zone::Config config, zonecfg::parse_export(offer.configuration, zone), "destination: the zone's configuration");
-    std::unique_ptr<IncomingMove> move(new IncomingMove(client, std::move(zone), std::move(offer), std::move(config)));
+Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::string zone,
+                                                          migrate::Offer offer) {
+    KZ_TRY_CONTEXT(zone::Config config, zonecfg::parse_export(offer.configuration, zone),
+                   "destination: the zone's configuration");
+    std::unique_ptr<IncomingMove> move(
+        new IncomingMove(client, std::move(zone), std::move(offer), std::move(config)));
     KZ_CHECK(move->check_configuration());
     KZ_CHECK(move->check_host());
     return move;
@@ -36,11 +40,14 @@ Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::s
 Result<void> IncomingMove::check_configuration() const {
     if (!client_.registry().exists(zone_)) return {};
     KZ_TRY(const store::ZoneStatus status, client_.status(zone_));
-    if (status.state != zone::State::configured) return refuse(fmt::format("zone '{}' exists there and is {}", zone_, zone::state_name(status.state)));
+    if (status.state != zone::State::configured)
+        return refuse(fmt::format("zone '{}' exists there and is {}", zone_, zone::state_name(status.state)));
     KZ_TRY(const zone::Config existing, client_.registry().load_config(zone_));
     const std::vector<std::string> differences = zone::machine_differences(config_, existing);
-    if (!differences.empty()) return refuse(fmt::format("the zone's configuration differs there:\n{}", join(differences, "\n")));
-    if (existing.keysource_raw() && existing.keysource_raw() != config_.keysource_raw()) return refuse("the zone's configuration there has another encryption key");
+    if (!differences.empty())
+        return refuse(fmt::format("the zone's configuration differs there:\n{}", join(differences, "\n")));
+    if (existing.keysource_raw() && existing.keysource_raw() != config_.keysource_raw())
+        return refuse("the zone's configuration there has another encryption key");
     return {};
 }
 
@@ -52,7 +59,9 @@ Result<void> IncomingMove::check_host() const {
     if (offer_.kind != migrate::MoveKind::live) return {};
     const Result<qemu::QemuInfo> info = qemu::probe_qemu({.cache_dir = client_.paths().cache_dir()});
     if (!info) return refuse(info.error().message());
-    if (!info->has_machine(offer_.machine_type)) return refuse(fmt::format("QEMU {} has no machine type '{}'", info->version.text(), offer_.machine_type));
+    if (!info->has_machine(offer_.machine_type))
+        return refuse(
+            fmt::format("QEMU {} has no machine type '{}'", info->version.text(), offer_.machine_type));
     const uid_t uid = monitor::machine_uid(offer_.zone_uuid);
     const auto accel = qemu::choose_accel(offer_.accel, qemu::gather_accel_facts(uid, uid, {}));
     if (!accel) return refuse(accel.error().message());
@@ -83,7 +92,8 @@ Result<Json> IncomingMove::configure() {
     KZ_CHECK(require(Step::offered));
     KZ_TRY(const auto lock, client_.registry().lock(zone_, Deadline::after(std::chrono::seconds(10))));
     imported_ = !client_.registry().exists(zone_);
-    if (imported_) KZ_CHECK_CONTEXT(client_.registry().save_config(config_), "destination: configuration failed");
+    if (imported_)
+        KZ_CHECK_CONTEXT(client_.registry().save_config(config_), "destination: configuration failed");
     step_ = Step::configured;
     return Json{{"imported", imported_}};
 }
@@ -94,8 +104,11 @@ Result<Json> IncomingMove::attach() {
     if (!client_.registry().keysource(zone_)) KZ_CHECK(client_.registry().save_config(config_));
     KZ_TRY_CONTEXT(store::BootDisk disk, store::BootDisk::open(client_.registry(), config_), "destination");
     KZ_TRY_CONTEXT(const storage::HostData data, disk.read(), "destination: the zone's disk");
-    if (data.zone_uuid != offer_.zone_uuid) return refuse("the disk of that name there belongs to another zone");
-    if (data.owner != offer_.source) return refuse("host data on the disk there does not name the source as owner: it is not the same volume");
+    if (data.zone_uuid != offer_.zone_uuid)
+        return refuse("the disk of that name there belongs to another zone");
+    if (data.owner != offer_.source)
+        return refuse(
+            "host data on the disk there does not name the source as owner: it is not the same volume");
     if (data.suspend && offer_.kind == migrate::MoveKind::warm) {
         const auto readable = open_file(data.suspend->location, O_RDONLY);
         if (!readable) return refuse("the suspend image cannot be read there: " + readable.error().message());
@@ -117,8 +130,11 @@ Result<Json> IncomingMove::boot(unsigned connections) {
     KZ_CHECK(require(Step::attached));
     KZ_CHECK_CONTEXT(client_.start_incoming(zone_), "destination");
     step_ = Step::booted;
-    return ask("incoming-boot", {{"machine_type", offer_.machine_type}, {"accel", offer_.accel}, {"connections", connections},
-                                 {"cipher", crypto::cipher_name(offer_.cipher)}, {"migration_id", offer_.migration_id}});
+    return ask("incoming-boot", {{"machine_type", offer_.machine_type},
+                                 {"accel", offer_.accel},
+                                 {"connections", connections},
+                                 {"cipher", crypto::cipher_name(offer_.cipher)},
+                                 {"migration_id", offer_.migration_id}});
 }
 
 Result<Json> IncomingMove::loaded(int cancel_fd) {
@@ -151,13 +167,15 @@ void IncomingMove::remove_import() {
 }
 
 void IncomingMove::undo() {
-    if (step_ == Step::booted) [[maybe_unused]] const Result<Json> cancelled = ask("incoming-cancel", Json::object());
+    if (step_ == Step::booted) [[maybe_unused]]
+        const Result<Json> cancelled = ask("incoming-cancel", Json::object());
     if (step_ != Step::done) remove_import();
     step_ = Step::done;
 }
 
 IncomingMove::~IncomingMove() {
-    if (step_ == Step::booted) [[maybe_unused]] const Result<Json> decided = ask("incoming-lost", Json::object());
+    if (step_ == Step::booted) [[maybe_unused]]
+        const Result<Json> decided = ask("incoming-lost", Json::object());
     if (step_ != Step::done) remove_import();
 }
 

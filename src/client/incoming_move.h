@@ -1,8 +1,8 @@
-// IncomingMove: a migration to this host, from the first offer to its end or its undoing. For kz-radd, which ties it to
-// the source's connection; the steps are those of migrate/offer.h.
+// IncomingMove: a migration to this host, from the first offer to its end or its undoing. For kz-radd, which
+// ties it to the source's connection; the steps are those of migrate/offer.h.
 //
-// Destroyed before its end, it undoes what it did: a source that vanishes leaves nothing behind. Once memory moves the
-// zone's monitor decides by host data.
+// Destroyed before its end, it undoes what it did: a source that vanishes leaves nothing behind. Once memory
+// moves the zone's monitor decides by host data.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,8 @@ namespace kz::client {
 class IncomingMove {
   public:
     // Checks all that can be checked before anything is done.
-    static Result<std::unique_ptr<IncomingMove>> begin(Client& client, std::string zone, migrate::Offer offer);
+    static Result<std::unique_ptr<IncomingMove>> begin(Client& client, std::string zone,
+                                                       migrate::Offer offer);
     ~IncomingMove();
     IncomingMove(const IncomingMove&) = delete;
     IncomingMove& operator=(const IncomingMove&) = delete;

@@ -1,8 +1,8 @@
 // install and uninstall.
-#include <chrono>
 #include <fcntl.h>
-
 #include <fmt/chrono.h>
+
+#include <chrono>
 
 #include "client/client.h"
 #include "client/locked_zone.h"
@@ -23,9 +23,12 @@ using std::chrono::steady_clock;
 // What is said goes to the user and into the log of the installation.
 class InstallLog {
   public:
-    static Result<InstallLog> create(const HostPaths& paths, const std::string& zone, const Reporter& reporter) {
+    static Result<InstallLog> create(const HostPaths& paths, const std::string& zone,
+                                     const Reporter& reporter) {
         KZ_CHECK(make_directories(paths.log_dir(), 0755));
-        const std::string stamp = fmt::format("{:%Y%m%dT%H%M%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+        const std::string stamp =
+            fmt::format("{:%Y%m%dT%H%M%SZ}",
+                        fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
         const Path file = paths.log_dir() / fmt::format("zoneadm.{}.{}.install", stamp, zone);
         KZ_TRY(UniqueFd fd, open_file(file, O_WRONLY | O_CREAT | O_APPEND, 0644));
         reporter.say(fmt::format("Progress being logged to {}", file.string()));
@@ -33,7 +36,8 @@ class InstallLog {
     }
     void say(const std::string& text) {
         reporter_->say(text);
-        [[maybe_unused]] const Result<void> written = write_all(fd_.get(), as_bytes(text + "\n"), Deadline::never());
+        [[maybe_unused]] const Result<void> written =
+            write_all(fd_.get(), as_bytes(text + "\n"), Deadline::never());
     }
 
   private:
@@ -54,8 +58,8 @@ std::vector<install::StaticAddress> static_addresses(const zone::Config& config)
     return addresses;
 }
 
-Result<void> build_disk(const store::Registry& registry, const zone::Config& config, const install::Manifest& manifest, InstallLog& log,
-                        const Reporter& reporter) {
+Result<void> build_disk(const store::Registry& registry, const zone::Config& config,
+                        const install::Manifest& manifest, InstallLog& log, const Reporter& reporter) {
     KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
     KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
@@ -76,12 +80,14 @@ Result<void> build_disk(const store::Registry& registry, const zone::Config& con
 // Disks that were named by a template are ours to destroy; others belong to whoever made them.
 bool made_by_template(const zone::Config& config, unsigned device_id) {
     for (const zone::Resource* resource : config.resources("device")) {
-        if (resource->get("id") == std::to_string(device_id)) return resource->get("storage.template").has_value();
+        if (resource->get("id") == std::to_string(device_id))
+            return resource->get("storage.template").has_value();
     }
     return false;
 }
 
-Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& device, bool boot_disk, bool destroy_all) {
+Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& device, bool boot_disk,
+                              bool destroy_all) {
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
     KZ_TRY(const bool exists, storage::volume_exists(suri));
     if (!exists) return {};
@@ -93,14 +99,16 @@ Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& de
 
 }  // namespace
 
-Result<void> Client::install(const std::string& zone, const InstallOptions& options, const Reporter& reporter) {
+Result<void> Client::install(const std::string& zone, const InstallOptions& options,
+                             const Reporter& reporter) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     if (locked.status().state != zone::State::configured) return locked.wrong_state("install");
     KZ_CHECK(verify(zone, {}));
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     KZ_TRY(const install::Manifest manifest, install::load_manifest(options.manifest, HostPaths::share()));
     constexpr std::uint64_t kDefaultSize = 16ULL << 30;
-    KZ_TRY(const std::vector<storage::Suri> created, create_missing_volumes(config, options.install_size.value_or(kDefaultSize)));
+    KZ_TRY(const std::vector<storage::Suri> created,
+           create_missing_volumes(config, options.install_size.value_or(kDefaultSize)));
     const auto begun = steady_clock::now();
     const auto work = [&]() -> Result<void> {
         if (created.empty()) KZ_CHECK(check_overwrite(registry_, config, options.force_overwrite));
@@ -115,20 +123,24 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
         KZ_CHECK(disk.initialize(uuid, "installed"));
         KZ_CHECK(locked.put_state(zone::State::installed));
         log.say("Installation: Succeeded");
-        log.say(fmt::format("        Done: Installation completed in {:.3f} seconds.", std::chrono::duration<double>(steady_clock::now() - begun).count()));
+        log.say(fmt::format("        Done: Installation completed in {:.3f} seconds.",
+                            std::chrono::duration<double>(steady_clock::now() - begun).count()));
         return {};
     };
     Result<void> installed = work();
     if (installed) return {};
     destroy_volumes(created);
     KZ_CHECK(locked.put_state(zone::State::configured));
-    return std::unexpected(std::move(installed).error().context("ERROR: installation failed: zone switching to configured state"));
+    return std::unexpected(std::move(installed).error().context(
+        "ERROR: installation failed: zone switching to configured state"));
 }
 
 Result<void> Client::uninstall(const std::string& zone, bool destroy_all, const Reporter& reporter) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     const zone::State state = locked.status().state;
-    if (state != zone::State::installed && state != zone::State::incomplete && state != zone::State::unavailable) return locked.wrong_state("uninstall");
+    if (state != zone::State::installed && state != zone::State::incomplete &&
+        state != zone::State::unavailable)
+        return locked.wrong_state("uninstall");
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     const Result<storage::HostData> owned = check_ownership(registry_, config, locked.status().uuid);
     // A disk that is not (or no longer) ours is left alone; the zone is taken off this host all the same.
@@ -138,7 +150,9 @@ Result<void> Client::uninstall(const std::string& zone, bool destroy_all, const 
     KZ_CHECK(locked.put_state(zone::State::incomplete));
     bool boot_disk = true;
     for (const zone::Device& device : config.devices()) {
-        if (ours) KZ_CHECK_CONTEXT(erase_or_destroy(config, device, boot_disk, destroy_all), fmt::format("device {}", device.id));
+        if (ours)
+            KZ_CHECK_CONTEXT(erase_or_destroy(config, device, boot_disk, destroy_all),
+                             fmt::format("device {}", device.id));
         boot_disk = false;
     }
     if (!ours) reporter.say("the zone's disk is not owned by this host and was left as it is.");

@@ -15,14 +15,17 @@ constexpr std::chrono::minutes kStartTime{10};
 constexpr std::chrono::minutes kOperationTime{2};
 constexpr std::chrono::hours kLongOperationTime{12};
 
-Result<void> start_monitor(const HostPaths& paths, const std::string& zone, std::vector<std::string> options) {
-    std::vector<std::string> argv{HostPaths::program("zoneadmd").string(), "-R", paths.root().string(), "-z", zone};
+Result<void> start_monitor(const HostPaths& paths, const std::string& zone,
+                           std::vector<std::string> options) {
+    std::vector<std::string> argv{HostPaths::program("zoneadmd").string(), "-R", paths.root().string(), "-z",
+                                  zone};
     argv.insert(argv.end(), options.begin(), options.end());
     return spawn_daemon(std::move(argv), {}, Deadline::after(kStartTime));
 }
 
 // A machine that a killed monitor left behind gets a new one, which brings it to a definite state.
-Result<void> adopt_left_machine(const HostPaths& paths, const store::Registry& registry, const std::string& zone) {
+Result<void> adopt_left_machine(const HostPaths& paths, const store::Registry& registry,
+                                const std::string& zone) {
     KZ_TRY(const store::ZoneStatus status, store::status_of(registry, zone));
     if (!status.has_machine || status.has_monitor) return {};
     return start_monitor(paths, zone, {"--adopt"});
@@ -39,7 +42,8 @@ Result<void> Client::boot(const std::string& zone, const BootOptions& options, c
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     if (locked.status().state == zone::State::ready) {
         KZ_TRY(ControlClient control, ControlClient::connect(paths(), zone));
-        const Result<Json> booted = control.call({{"op", "boot"}, {"boot_args", options.boot_args}}, Deadline::after(kOperationTime));
+        const Result<Json> booted =
+            control.call({{"op", "boot"}, {"boot_args", options.boot_args}}, Deadline::after(kOperationTime));
         return booted ? Result<void>() : std::unexpected(booted.error());
     }
     if (locked.status().state != zone::State::installed) return locked.wrong_state("boot");
@@ -51,7 +55,8 @@ Result<void> Client::boot(const std::string& zone, const BootOptions& options, c
     }
     std::vector<std::string> arguments;
     if (options.discard_image) {
-        if (locked.status().aux.contains(zone::Aux::suspended)) reporter.say("discarding the suspend image; the zone boots afresh.");
+        if (locked.status().aux.contains(zone::Aux::suspended))
+            reporter.say("discarding the suspend image; the zone boots afresh.");
         arguments.emplace_back("--discard-image");
     }
     if (!options.boot_args.empty()) arguments.insert(arguments.end(), {"--boot-args", options.boot_args});
@@ -70,7 +75,8 @@ Result<void> Client::start_incoming(const std::string& zone) {
     return start_monitor(paths(), zone, {"--incoming"});
 }
 
-Result<Json> Client::ask_monitor(const std::string& zone, std::string_view operation, Json request, const Reporter& reporter) {
+Result<Json> Client::ask_monitor(const std::string& zone, std::string_view operation, Json request,
+                                 const Reporter& reporter) {
     KZ_CHECK(adopt_left_machine(paths(), registry_, zone));
     Result<ControlClient> control = ControlClient::connect(paths(), zone);
     if (!control && control.error().code() == Errc::not_found) {
@@ -79,7 +85,8 @@ Result<Json> Client::ask_monitor(const std::string& zone, std::string_view opera
     }
     if (!control) return std::unexpected(std::move(control).error());
     request["op"] = operation;
-    return control->call(request, listener_of(reporter), Deadline::after(kLongOperationTime), reporter.cancel_fd);
+    return control->call(request, listener_of(reporter), Deadline::after(kLongOperationTime),
+                         reporter.cancel_fd);
 }
 
 Result<void> Client::halt(const std::string& zone) {
@@ -87,7 +94,8 @@ Result<void> Client::halt(const std::string& zone) {
     return halted ? Result<void>() : std::unexpected(halted.error());
 }
 
-Result<void> Client::shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience, const Reporter& reporter) {
+Result<void> Client::shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience,
+                              const Reporter& reporter) {
     const Json request{{"reboot", reboot}, {"patience", patience.count()}};
     const Result<Json> done = ask_monitor(zone, "shutdown", request, reporter);
     return done ? Result<void>() : std::unexpected(done.error());

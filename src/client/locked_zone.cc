@@ -13,23 +13,31 @@ constexpr std::size_t kUuidLength = 36;
 
 Result<LockedZone> LockedZone::take(const store::Registry& registry, const std::string& zone) {
     Result<store::ZoneLock> lock = registry.lock(zone, Deadline::after(kLockTime));
-    if (!lock && lock.error().code() == Errc::busy) return fail(Errc::busy, "another command is working on the zone");
+    if (!lock && lock.error().code() == Errc::busy)
+        return fail(Errc::busy, "another command is working on the zone");
     if (!lock) return std::unexpected(std::move(lock).error());
     KZ_TRY(store::ZoneStatus status, store::status_of(registry, zone));
     return LockedZone(registry, std::move(*lock), std::move(status));
 }
 
 std::unexpected<Error> LockedZone::wrong_state(std::string_view operation) const {
-    const bool wants_up = operation == "halt" || operation == "shutdown" || operation == "reboot" || operation == "suspend";
+    const bool wants_up =
+        operation == "halt" || operation == "shutdown" || operation == "reboot" || operation == "suspend";
     const bool is_up = status_.state >= zone::State::ready;
-    if (operation == "boot" && status_.state == zone::State::configured) return fail(Errc::wrong_state, "must be installed before boot.");
-    if (operation == "install" && status_.state == zone::State::installed) return fail(Errc::wrong_state, "is already installed.");
-    if (status_.state == zone::State::incomplete) return fail(Errc::wrong_state, "zone is incomplete; uninstall required.");
-    if (wants_up && !is_up && status_.state == zone::State::installed) return fail(Errc::wrong_state, "not running");
+    if (operation == "boot" && status_.state == zone::State::configured)
+        return fail(Errc::wrong_state, "must be installed before boot.");
+    if (operation == "install" && status_.state == zone::State::installed)
+        return fail(Errc::wrong_state, "is already installed.");
+    if (status_.state == zone::State::incomplete)
+        return fail(Errc::wrong_state, "zone is incomplete; uninstall required.");
+    if (wants_up && !is_up && status_.state == zone::State::installed)
+        return fail(Errc::wrong_state, "not running");
     if (status_.state == zone::State::unavailable && !status_.reason.empty()) {
-        return fail(Errc::unavailable, "{} operation is invalid for unavailable zones.\n{}", operation, status_.reason);
+        return fail(Errc::unavailable, "{} operation is invalid for unavailable zones.\n{}", operation,
+                    status_.reason);
     }
-    return fail(Errc::wrong_state, "{} operation is invalid for {} zones.", operation, zone::state_name(status_.state));
+    return fail(Errc::wrong_state, "{} operation is invalid for {} zones.", operation,
+                zone::state_name(status_.state));
 }
 
 Result<void> LockedZone::put_state(zone::State state, const std::string& reason, const zone::AuxSet& aux) {

@@ -1,4 +1,5 @@
-// LockedZone: a zone under its lock, with its state as it is now. What every operation of the client API begins with.
+// LockedZone: a zone under its lock, with its state as it is now. What every operation of the client API
+// begins with.
 #pragma once
 
 #include <string>

@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kLookedAt = 1024 * 1024;
 
 Result<storage::Suri> suri_of(const zone::Device& device) {
-    KZ_TRY_CONTEXT(storage::Suri suri, storage::Suri::parse(device.storage), fmt::format("device {}: {}", device.id, device.storage));
+    KZ_TRY_CONTEXT(storage::Suri suri, storage::Suri::parse(device.storage),
+                   fmt::format("device {}: {}", device.id, device.storage));
     return suri;
 }
 
@@ -24,7 +25,8 @@ Result<bool> is_blank(storage::Volume& volume, std::uint64_t offset, std::uint64
 
 }  // namespace
 
-Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config, const std::string& uuid) {
+Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config,
+                                          const std::string& uuid) {
     const auto look = [&]() -> Result<storage::HostData> {
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry, config));
         return disk.read_owned(uuid);
@@ -54,7 +56,8 @@ Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& co
 }
 
 void destroy_volumes(const std::vector<storage::Suri>& volumes) {
-    for (const storage::Suri& suri : volumes) [[maybe_unused]] const Result<void> destroyed = storage::destroy_volume(suri);
+    for (const storage::Suri& suri : volumes) [[maybe_unused]]
+        const Result<void> destroyed = storage::destroy_volume(suri);
 }
 
 Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force) {
@@ -70,7 +73,9 @@ Result<void> check_overwrite(const store::Registry& registry, const zone::Config
     const std::uint64_t looked_at = std::min<std::uint64_t>(kLookedAt, volume->size_bytes());
     KZ_TRY(const bool blank, is_blank(*volume, 0, looked_at));
     if (blank && probe.kind == storage::HostDataProbe::Kind::blank) return {};
-    return fail(Errc::already_exists, "device {}: {} is not empty; to overwrite it, install with -x force-overwrite", device.id, suri.render());
+    return fail(Errc::already_exists,
+                "device {}: {} is not empty; to overwrite it, install with -x force-overwrite", device.id,
+                suri.render());
 }
 
 }  // namespace kz::client

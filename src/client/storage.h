@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/host_data.h"
 #include "storage/suri.h"
 #include "store/registry.h"
 #include "store/status.h"
@@ -11,16 +12,18 @@
 
 namespace kz::client {
 
-// Opens the boot disk and asks whether this host may use it. An ownership, key or storage problem is Errc::unavailable,
-// in words that go into the zone's record.
-Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config, const std::string& uuid);
+// Opens the boot disk and asks whether this host may use it. An ownership, key or storage problem is
+// Errc::unavailable, in words that go into the zone's record.
+Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config,
+                                          const std::string& uuid);
 
 // Creates the volumes that do not exist, with `bytes` each. Returns those it made.
 Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes);
 // The best that can be done; for undoing.
 void destroy_volumes(const std::vector<storage::Suri>& volumes);
 
-// Refuses a disk that another zone or host uses, or (unless `force`) one whose first or last MiB is not empty.
+// Refuses a disk that another zone or host uses, or (unless `force`) one whose first or last MiB is not
+// empty.
 Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force);
 
 }  // namespace kz::client

@@ -1,4 +1,6 @@
 // verify: what would keep a zone from running on this host.
+#include "zone/verify.h"
+
 #include <sys/sysinfo.h>
 
 #include "base/text.h"
@@ -7,7 +9,6 @@
 #include "qemu/accel.h"
 #include "qemu/probe.h"
 #include "storage/suri.h"
-#include "zone/verify.h"
 
 namespace kz::client {
 namespace {
@@ -16,32 +17,39 @@ void check_machine(const zone::Config& config, const HostPaths& paths, std::vect
     const Result<qemu::QemuInfo> info = qemu::probe_qemu({.cache_dir = paths.cache_dir()});
     if (!info) return errors.push_back(info.error().message());
     if (!config.machine().empty() && !info->has_machine(config.machine())) {
-        errors.push_back(fmt::format("machine: QEMU {} has no machine type '{}'; its newest is {}", info->version.text(), config.machine(), info->newest_q35()));
+        errors.push_back(fmt::format("machine: QEMU {} has no machine type '{}'; its newest is {}",
+                                     info->version.text(), config.machine(), info->newest_q35()));
     }
     const uid_t uid = monitor::machine_uid("verify");
-    const Result<qemu::AccelChoice> accel = qemu::choose_accel(config.accel(), qemu::gather_accel_facts(uid, uid, {}));
+    const Result<qemu::AccelChoice> accel =
+        qemu::choose_accel(config.accel(), qemu::gather_accel_facts(uid, uid, {}));
     if (!accel) return errors.push_back("accel: " + accel.error().message());
-    if (const auto model = qemu::cpu_model_for(config.cpu_arch(), accel->accel); !model) errors.push_back("cpu-arch: " + model.error().message());
+    if (const auto model = qemu::cpu_model_for(config.cpu_arch(), accel->accel); !model)
+        errors.push_back("cpu-arch: " + model.error().message());
 }
 
 void check_devices(const zone::Config& config, std::vector<std::string>& errors) {
-    if (config.devices().empty()) errors.emplace_back("the zone has no device to boot from; add one with zonecfg: add device");
+    if (config.devices().empty())
+        errors.emplace_back("the zone has no device to boot from; add one with zonecfg: add device");
     for (const zone::Device& device : config.devices()) {
         if (const auto suri = storage::Suri::parse(device.storage); !suri) {
-            errors.push_back(fmt::format("device {}: {}: {}", device.id, device.storage, suri.error().message()));
+            errors.push_back(
+                fmt::format("device {}: {}: {}", device.id, device.storage, suri.error().message()));
         }
     }
 }
 
 void check_host(const zone::Config& config, std::vector<std::string>& errors) {
     for (const zone::Anet& anet : config.anets()) {
-        if (const auto bridge = monitor::bridge_for(anet); !bridge) errors.push_back(bridge.error().message());
+        if (const auto bridge = monitor::bridge_for(anet); !bridge)
+            errors.push_back(bridge.error().message());
     }
     struct sysinfo info{};
     ::sysinfo(&info);
     const std::uint64_t memory = static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
     if (config.memory_bytes() > memory) {
-        errors.push_back(fmt::format("capped-memory: the zone wants {} but this host has only {} MiB", render_size(config.memory_bytes()), memory >> 20));
+        errors.push_back(fmt::format("capped-memory: the zone wants {} but this host has only {} MiB",
+                                     render_size(config.memory_bytes()), memory >> 20));
     }
 }
 
@@ -50,7 +58,8 @@ void check_host(const zone::Config& config, std::vector<std::string>& errors) {
 Result<void> Client::verify(const std::string& zone, const Reporter& reporter) {
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     const zone::Report report = zone::verify(config);
-    for (const std::string& note : report.notes) reporter.say(note);
+    for (const std::string& note : report.notes)
+        reporter.say(note);
     std::vector<std::string> errors = report.errors;
     check_devices(config, errors);
     check_host(config, errors);

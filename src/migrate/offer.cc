@@ -15,7 +15,8 @@ constexpr std::uint64_t kMaxCpus = 4096;
 template <typename T>
 Result<T> from_peer(Result<T> field) {
     if (field) return field;
-    return fail(Errc::protocol, "the other host sent a message that is not understood: {}", field.error().message());
+    return fail(Errc::protocol, "the other host sent a message that is not understood: {}",
+                field.error().message());
 }
 
 Result<storage::Owner> owner_from(const Json& json, std::string_view key) {
@@ -32,7 +33,8 @@ Json owner_to(const storage::Owner& owner) {
 
 Result<unsigned> cpus_from(const Json& json) {
     KZ_TRY(const std::uint64_t cpus, from_peer(json_u64(json, "cpus")));
-    if (cpus == 0 || cpus > kMaxCpus) return fail(Errc::protocol, "the other host claims to have {} CPUs", cpus);
+    if (cpus == 0 || cpus > kMaxCpus)
+        return fail(Errc::protocol, "the other host claims to have {} CPUs", cpus);
     return static_cast<unsigned>(cpus);
 }
 
@@ -48,9 +50,12 @@ Result<MoveKind> kind_from(const Json& json) {
 
 std::string_view move_kind_name(MoveKind kind) {
     switch (kind) {
-        case MoveKind::live: return "live";
-        case MoveKind::warm: return "warm";
-        case MoveKind::cold: return "cold";
+        case MoveKind::live:
+            return "live";
+        case MoveKind::warm:
+            return "warm";
+        case MoveKind::cold:
+            return "cold";
     }
     return "live";
 }
@@ -59,7 +64,9 @@ Result<Offer> Offer::from_json(const Json& json) {
     Offer offer;
     KZ_TRY(const std::uint64_t protocol, from_peer(json_u64(json, "protocol")));
     if (protocol != kHandoverProtocol) {
-        return fail(Errc::unsupported, "the source speaks version {} of the migration protocol, this host version {}", protocol, kHandoverProtocol);
+        return fail(Errc::unsupported,
+                    "the source speaks version {} of the migration protocol, this host version {}", protocol,
+                    kHandoverProtocol);
     }
     KZ_TRY(offer.kind, kind_from(json));
     KZ_TRY(offer.dry_run, from_peer(json_bool(json, "dry_run")));
@@ -76,10 +83,17 @@ Result<Offer> Offer::from_json(const Json& json) {
 }
 
 Json Offer::to_json() const {
-    return {{"protocol", kHandoverProtocol}, {"kind", move_kind_name(kind)},   {"dry_run", dry_run},
-            {"migration_id", migration_id},  {"zone_uuid", zone_uuid},         {"configuration", configuration},
-            {"source", owner_to(source)},    {"machine_type", machine_type},   {"accel", accel},
-            {"cpus", cpus},                  {"cipher", crypto::cipher_name(cipher)}};
+    return {{"protocol", kHandoverProtocol},
+            {"kind", move_kind_name(kind)},
+            {"dry_run", dry_run},
+            {"migration_id", migration_id},
+            {"zone_uuid", zone_uuid},
+            {"configuration", configuration},
+            {"source", owner_to(source)},
+            {"machine_type", machine_type},
+            {"accel", accel},
+            {"cpus", cpus},
+            {"cipher", crypto::cipher_name(cipher)}};
 }
 
 Result<Acceptance> Acceptance::from_json(const Json& json) {
@@ -89,7 +103,8 @@ Result<Acceptance> Acceptance::from_json(const Json& json) {
     KZ_TRY(acceptance.cpus, cpus_from(json));
     KZ_TRY(acceptance.qemu_version, from_peer(json_text(json, "qemu_version")));
     const auto ciphers = json.find("ciphers");
-    if (ciphers == json.end() || !ciphers->is_array()) return fail(Errc::protocol, "the other host did not say which ciphers it has");
+    if (ciphers == json.end() || !ciphers->is_array())
+        return fail(Errc::protocol, "the other host did not say which ciphers it has");
     for (const Json& cipher : *ciphers) {
         if (cipher.is_string()) acceptance.ciphers.push_back(cipher.get<std::string>());
     }
@@ -97,8 +112,11 @@ Result<Acceptance> Acceptance::from_json(const Json& json) {
 }
 
 Json Acceptance::to_json() const {
-    return {{"destination", owner_to(destination)}, {"has_configuration", has_configuration}, {"cpus", cpus},
-            {"qemu_version", qemu_version}, {"ciphers", ciphers}};
+    return {{"destination", owner_to(destination)},
+            {"has_configuration", has_configuration},
+            {"cpus", cpus},
+            {"qemu_version", qemu_version},
+            {"ciphers", ciphers}};
 }
 
 Result<Session> Session::generate() {
@@ -116,7 +134,8 @@ Result<Session> Session::from_json(const Json& json) {
     KZ_TRY(const Bytes id_bytes, from_peer(from_hex(id)));
     KZ_TRY(Bytes secret_bytes, from_peer(from_hex(secret)));
     session.secret = Secret(std::move(secret_bytes));
-    if (id_bytes.size() != session.id.size() || session.secret.size() != kSessionSecretSize || port == 0 || port > UINT16_MAX) {
+    if (id_bytes.size() != session.id.size() || session.secret.size() != kSessionSecretSize || port == 0 ||
+        port > UINT16_MAX) {
         return fail(Errc::protocol, "the other host sent a session that is not understood");
     }
     std::ranges::copy(id_bytes, session.id.begin());
@@ -128,7 +147,8 @@ Json Session::to_json() const {
     return {{"session", to_hex(id)}, {"secret", to_hex(secret.view())}, {"port", port}};
 }
 
-unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there, unsigned wanted) {
+unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there,
+                            unsigned wanted) {
     constexpr std::uint64_t kBytesPerConnection = 2ULL << 30;
     constexpr unsigned kMost = 64;
     if (wanted != 0) return std::min(wanted, kMost);
@@ -139,14 +159,16 @@ unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsi
 
 std::vector<std::string> cipher_names() {
     std::vector<std::string> names;
-    for (const crypto::Cipher cipher : crypto::all_ciphers()) names.emplace_back(crypto::cipher_name(cipher));
+    for (const crypto::Cipher cipher : crypto::all_ciphers())
+        names.emplace_back(crypto::cipher_name(cipher));
     return names;
 }
 
 Result<void> check_cipher(crypto::Cipher cipher, const std::vector<std::string>& destination_ciphers) {
-    if (std::ranges::find(destination_ciphers, crypto::cipher_name(cipher)) != destination_ciphers.end()) return {};
-    return fail(Errc::unsupported, "cipher {} not supported by destination\ndestination supports: {}", crypto::cipher_name(cipher),
-                join(destination_ciphers, " "));
+    if (std::ranges::find(destination_ciphers, crypto::cipher_name(cipher)) != destination_ciphers.end())
+        return {};
+    return fail(Errc::unsupported, "cipher {} not supported by destination\ndestination supports: {}",
+                crypto::cipher_name(cipher), join(destination_ciphers, " "));
 }
 
 }  // namespace kz::migrate

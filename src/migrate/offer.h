@@ -1,18 +1,19 @@
-// Offer: what the source of a migration tells the destination about the zone, and the session that they agree on.
-// For src/monitor (live), src/client (warm, cold) and the routes of kz-radd.
+// Offer: what the source of a migration tells the destination about the zone, and the session that they agree
+// on. For src/monitor (live), src/client (warm, cold) and the routes of kz-radd.
 //
 // Carried as JSON over RAD (migrate/peer.h), below /api/1/zones/ZONE/incoming:
 //
 //   POST   .../incoming             Offer -> Acceptance   the destination checks everything that it can
 //   POST   .../incoming/configure   -> {imported: bool}   the configuration is stored, unless there is one
-//   POST   .../incoming/attach      -> {}                 the storage is opened and host data compared; nothing is owned
-//   POST   .../incoming/boot        -> Session            the machine stands ready for the memory
-//   POST   .../incoming/loaded      -> {}                 answered when all of memory and the devices are in
-//   POST   .../incoming/resume      {console} -> {}       after the commit: the zone runs, if host data says so
-//   POST   .../incoming/adopt       -> {}                 warm and cold, after the commit: the zone is installed here
-//   DELETE .../incoming             -> {}                 all of it is undone
+//   POST   .../incoming/attach      -> {}                 the storage is opened and host data compared;
+//   nothing is owned POST   .../incoming/boot        -> Session            the machine stands ready for the
+//   memory POST   .../incoming/loaded      -> {}                 answered when all of memory and the devices
+//   are in POST   .../incoming/resume      {console} -> {}       after the commit: the zone runs, if host
+//   data says so POST   .../incoming/adopt       -> {}                 warm and cold, after the commit: the
+//   zone is installed here DELETE .../incoming             -> {}                 all of it is undone
 //
-// The destination undoes everything too when the connection ends before the commit. After it, host data decides.
+// The destination undoes everything too when the connection ends before the commit. After it, host data
+// decides.
 #pragma once
 
 #include <cstdint>
@@ -71,9 +72,11 @@ struct Session {
     Json to_json() const;
 };
 
-// One memory connection per 2 GiB of memory, rounded up, at most the processors of the smaller host (DESIGN.md
-// section 7); `wanted` other than 0 overrides. The main channel of QEMU has a connection of its own besides.
-unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there, unsigned wanted);
+// One memory connection per 2 GiB of memory, rounded up, at most the processors of the smaller host
+// (DESIGN.md section 7); `wanted` other than 0 overrides. The main channel of QEMU has a connection of its
+// own besides.
+unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there,
+                            unsigned wanted);
 
 // The original's two lines when the destination lacks the cipher.
 Result<void> check_cipher(crypto::Cipher cipher, const std::vector<std::string>& destination_ciphers);

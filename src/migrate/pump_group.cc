@@ -32,7 +32,8 @@ void PumpGroup::accept_channels(UniqueFd listener, unsigned channels, PumpBody b
     });
 }
 
-Result<void> PumpGroup::connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline) {
+Result<void> PumpGroup::connect_channels(const Path& socket, unsigned channels, PumpBody body,
+                                         Deadline deadline) {
     for (unsigned channel = 0; channel < channels; ++channel) {
         KZ_TRY_CONTEXT(UniqueFd local, unix_connect(socket, deadline), "connecting to QEMU");
         start(channel, std::move(local), body);

@@ -1,7 +1,8 @@
 // PumpGroup: the threads that move the channels of one migration or image. For the monitor.
 //
-// One thread a channel. The first that fails stops all others: half a stream is of no use. Channels are made by
-// accept_channels() (QEMU connects to us: it sends) or connect_channels() (we connect to QEMU: it receives).
+// One thread a channel. The first that fails stops all others: half a stream is of no use. Channels are made
+// by accept_channels() (QEMU connects to us: it sends) or connect_channels() (we connect to QEMU: it
+// receives).
 #pragma once
 
 #include <functional>
@@ -17,9 +18,10 @@
 
 namespace kz::migrate {
 
-// Moves one channel between `local_fd` (QEMU's end is at the other side) and wherever it goes; runs on a thread of the group.
-using PumpBody = std::function<Result<stream::PumpTotals>(unsigned channel, int local_fd, const stream::PumpRules& rules,
-                                                          stream::PumpCounters& counters)>;
+// Moves one channel between `local_fd` (QEMU's end is at the other side) and wherever it goes; runs on a
+// thread of the group.
+using PumpBody = std::function<Result<stream::PumpTotals>(
+    unsigned channel, int local_fd, const stream::PumpRules& rules, stream::PumpCounters& counters)>;
 
 class PumpGroup {
   public:
@@ -29,9 +31,11 @@ class PumpGroup {
     PumpGroup(const PumpGroup&) = delete;
     PumpGroup& operator=(const PumpGroup&) = delete;
 
-    // Takes `channels` connections from `listener` and pumps each; the first is channel 0, QEMU's main channel.
+    // Takes `channels` connections from `listener` and pumps each; the first is channel 0, QEMU's main
+    // channel.
     void accept_channels(UniqueFd listener, unsigned channels, PumpBody body);
-    // Connects `channels` times to `socket`, in order (QEMU 7.2 takes the first for its main channel), and pumps each.
+    // Connects `channels` times to `socket`, in order (QEMU 7.2 takes the first for its main channel), and
+    // pumps each.
     Result<void> connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline);
 
     // Waits until every channel has ended. The first error of any, Errc::cancelled when cancel() was first.

@@ -29,7 +29,8 @@ Result<std::unique_ptr<Console>> Console::open(const Path& history_file, const P
     KZ_TRY(ConsoleHistory history, ConsoleHistory::open(history_file));
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_TRY(EventFd wake, EventFd::create());
-    std::unique_ptr<Console> console(new Console(std::move(history), std::move(listener), std::move(wake), socket));
+    std::unique_ptr<Console> console(
+        new Console(std::move(history), std::move(listener), std::move(wake), socket));
     console->thread_ = std::jthread([raw = console.get()](const std::stop_token& stop) { raw->run(stop); });
     return console;
 }
@@ -46,7 +47,8 @@ void Console::attach(UniqueFd hvc, UniqueFd serial) {
     hvc_ = std::move(hvc);
     serial_ = std::move(serial);
     for (const UniqueFd* fd : {&hvc_, &serial_}) {
-        if (*fd) [[maybe_unused]] const Result<void> set = set_nonblocking(fd->get(), true);
+        if (*fd) [[maybe_unused]]
+            const Result<void> set = set_nonblocking(fd->get(), true);
     }
     input_.clear();
     wake_.signal();
@@ -54,7 +56,8 @@ void Console::attach(UniqueFd hvc, UniqueFd serial) {
 
 void Console::drain(Deadline deadline) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(deadline.poll_timeout()), [this] { return !hvc_ && !serial_; });
+    changed_.wait_for(lock, std::chrono::milliseconds(deadline.poll_timeout()),
+                      [this] { return !hvc_ && !serial_; });
     hvc_.reset();
     serial_.reset();
 }
@@ -79,7 +82,8 @@ void Console::restore(const Snapshot& snapshot) {
 void Console::flush(Deadline deadline) {
     wake_.signal();
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, std::chrono::milliseconds(deadline.poll_timeout()), [this] { return everyone_has_everything(); });
+    changed_.wait_for(lock, std::chrono::milliseconds(deadline.poll_timeout()),
+                      [this] { return everyone_has_everything(); });
 }
 
 bool Console::everyone_has_everything() const {
@@ -102,18 +106,21 @@ void Console::run(const std::stop_token& stop) {
             for (Client& client : clients_) {
                 const bool behind = client.sent && *client.sent < history_.end();
                 const bool accepts = input_.size() < kMaxInput;
-                polled.push_back({client.fd.get(), static_cast<short>((accepts ? POLLIN : 0) | (behind ? POLLOUT : 0)), 0});
+                polled.push_back({client.fd.get(),
+                                  static_cast<short>((accepts ? POLLIN : 0) | (behind ? POLLOUT : 0)), 0});
                 order.push_back(&client);
             }
         }
         if (::poll(polled.data(), polled.size(), -1) < 0) continue;
         const std::lock_guard lock(mutex_);
         if (polled[1].revents != 0) wake_.reset();
-        // attach() may have replaced the descriptors meanwhile; reading is non-blocking, so a stale hint does no harm.
+        // attach() may have replaced the descriptors meanwhile; reading is non-blocking, so a stale hint does
+        // no harm.
         if (polled[2].revents != 0) handle_guest(hvc_);
         if (polled[3].revents != 0) handle_guest(serial_);
         write_input();
-        for (std::size_t i = 0; i < order.size(); ++i) handle_client(*order[i], polled[4 + i].revents);
+        for (std::size_t i = 0; i < order.size(); ++i)
+            handle_client(*order[i], polled[4 + i].revents);
         if (polled[0].revents != 0) accept_client();
         changed_.notify_all();
     }
@@ -167,7 +174,8 @@ void Console::handle_client(Client& client, short events) {
     if (events != 0 && !client.sent) return greet(client);
     if ((events & (POLLIN | POLLHUP | POLLERR)) != 0 && input_.size() < kMaxInput) {
         std::array<Byte, 1024> chunk;
-        const ssize_t got = ::read(client.fd.get(), chunk.data(), std::min(chunk.size(), kMaxInput - input_.size()));
+        const ssize_t got =
+            ::read(client.fd.get(), chunk.data(), std::min(chunk.size(), kMaxInput - input_.size()));
         if (got > 0 && hvc_) input_.insert(input_.end(), chunk.begin(), chunk.begin() + got);
         if (got == 0 || (got < 0 && !would_block())) client.gone = true;
         write_input();
@@ -179,7 +187,8 @@ void Console::send_pending(Client& client) {
     while (client.sent && *client.sent < history_.end()) {
         if (*client.sent < history_.begin()) client.sent = history_.begin();
         const Bytes chunk = history_.read(*client.sent, kChunk);
-        const ssize_t written = ::send(client.fd.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t written =
+            ::send(client.fd.get(), chunk.data(), chunk.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (written < 0 && !would_block()) client.gone = true;
         if (written <= 0) return;
         *client.sent += static_cast<std::uint64_t>(written);

@@ -1,12 +1,14 @@
-// Console: a zone's console as its users see it. For the monitor; zlogin -C is at the other end of the socket.
+// Console: a zone's console as its users see it. For the monitor; zlogin -C is at the other end of the
+// socket.
 //
-// Theory of operation. One thread always reads what the guest writes (hvc0, and ttyS0 for the boot loader and early
-// kernel messages), keeps the last 64 KiB and hands it to every client; a client that does not read delays nobody. What
-// clients type goes to hvc0. The history outlives the monitor, so a client that stays through a halt or a suspend
-// comes back with its position and neither loses nor repeats a byte.
+// Theory of operation. One thread always reads what the guest writes (hvc0, and ttyS0 for the boot loader and
+// early kernel messages), keeps the last 64 KiB and hands it to every client; a client that does not read
+// delays nobody. What clients type goes to hvc0. The history outlives the monitor, so a client that stays
+// through a halt or a suspend comes back with its position and neither loses nor repeats a byte.
 //
-// On the socket: the client sends one message (os/socket.h) {"from": POSITION} or {"from": null} for the whole
-// history; the monitor answers {"position": POSITION} of the first byte that follows; then both sides send raw bytes.
+// On the socket: the client sends one message (os/socket.h) {"from": POSITION} or {"from": null} for the
+// whole history; the monitor answers {"position": POSITION} of the first byte that follows; then both sides
+// send raw bytes.
 #pragma once
 
 #include <condition_variable>
@@ -54,7 +56,10 @@ class Console {
     };
 
     Console(ConsoleHistory history, UniqueFd listener, EventFd wake, Path socket)
-        : history_(std::move(history)), listener_(std::move(listener)), wake_(std::move(wake)), socket_(std::move(socket)) {}
+        : history_(std::move(history)),
+          listener_(std::move(listener)),
+          wake_(std::move(wake)),
+          socket_(std::move(socket)) {}
     void run(const std::stop_token& stop);
     void handle_guest(UniqueFd& fd);
     void handle_client(Client& client, short events);

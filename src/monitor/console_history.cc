@@ -26,7 +26,8 @@ Result<ConsoleHistory> ConsoleHistory::open(const Path& file) {
     const bool fits = static_cast<std::size_t>(status.st_size) == kFileBytes;
     // Allocated now, so that a full disk is an error here and not a SIGBUS later.
     if (!fits && ::ftruncate(fd.get(), 0) < 0) return fail_errno(errno, file.string());
-    if (const int error = ::posix_fallocate(fd.get(), 0, kFileBytes); error != 0) return fail_errno(error, file.string());
+    if (const int error = ::posix_fallocate(fd.get(), 0, kFileBytes); error != 0)
+        return fail_errno(error, file.string());
     void* const map = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (map == MAP_FAILED) return fail_errno(errno, file.string());
     ConsoleHistory history(static_cast<Byte*>(map));

@@ -1,12 +1,12 @@
 // ConsoleHistory: the last 64 KiB that a zone wrote to its console, in a file that outlives the monitor. For
 // monitor/console.h.
 //
-// Theory of operation. The file is mapped; what was appended is there after the monitor was killed, because the
-// page cache keeps it. Positions count every byte that the console ever saw, so a client that comes back can ask for
-// exactly what it missed.
+// Theory of operation. The file is mapped; what was appended is there after the monitor was killed, because
+// the page cache keeps it. Positions count every byte that the console ever saw, so a client that comes back
+// can ask for exactly what it missed.
 //
-// Layout, little-endian: magic "KZCONS01" (8 bytes), end position (u64), 48 bytes of zero, then 64 KiB in which the
-// byte of position p stands at p modulo 64 KiB.
+// Layout, little-endian: magic "KZCONS01" (8 bytes), end position (u64), 48 bytes of zero, then 64 KiB in
+// which the byte of position p stands at p modulo 64 KiB.
 #pragma once
 
 #include <string>

@@ -34,11 +34,12 @@ void Caller::send(const Json& note) {
         send_message(fd_, render_json(note), {}, Deadline::after(kSendTime));
 }
 
-Result<std::unique_ptr<ControlServer>> ControlServer::open(const Path& socket, Handler handler, std::function<void()> cancel) {
+Result<std::unique_ptr<ControlServer>> ControlServer::open(const Path& socket, Handler handler,
+                                                           std::function<void()> cancel) {
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_TRY(EventFd stop, EventFd::create());
-    std::unique_ptr<ControlServer> server(
-        new ControlServer(socket, std::move(listener), std::move(stop), std::move(handler), std::move(cancel)));
+    std::unique_ptr<ControlServer> server(new ControlServer(socket, std::move(listener), std::move(stop),
+                                                            std::move(handler), std::move(cancel)));
     server->thread_ = std::jthread([raw = server.get()] { raw->run(); });
     return server;
 }

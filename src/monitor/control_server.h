@@ -1,9 +1,9 @@
-// ControlServer: accepts requests on the control socket and gives each to the monitor on a thread of its own. For the
-// monitor; the words are in monitor/control.h.
+// ControlServer: accepts requests on the control socket and gives each to the monitor on a thread of its own.
+// For the monitor; the words are in monitor/control.h.
 #pragma once
 
-#include <functional>
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -14,7 +14,8 @@
 
 namespace kz::monitor {
 
-// What an operation may use to speak to its caller while it works. Thread-safe; a caller that has gone is no error.
+// What an operation may use to speak to its caller while it works. Thread-safe; a caller that has gone is no
+// error.
 class Caller {
   public:
     explicit Caller(int fd) : fd_(fd) {}
@@ -31,8 +32,10 @@ class ControlServer {
   public:
     using Handler = std::function<Result<Json>(const Json& request, Caller& caller)>;
 
-    // `cancel` is called, on a thread of its own, when the caller of a request that is being handled asks to cancel it.
-    static Result<std::unique_ptr<ControlServer>> open(const Path& socket, Handler handler, std::function<void()> cancel);
+    // `cancel` is called, on a thread of its own, when the caller of a request that is being handled asks to
+    // cancel it.
+    static Result<std::unique_ptr<ControlServer>> open(const Path& socket, Handler handler,
+                                                       std::function<void()> cancel);
     // Lets requests that are being handled end, and refuses new ones.
     ~ControlServer();
     ControlServer(const ControlServer&) = delete;

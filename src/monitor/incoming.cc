@@ -15,11 +15,15 @@ constexpr std::chrono::milliseconds kWatchStep{250};
 constexpr std::uint64_t kMaxConnections = migrate::kMaxChannels - 1;
 
 // All channels of the session, by number.
-Result<Transport> receive_transport(migrate::SessionRegistration& registration, unsigned channels, int cancel_fd) {
+Result<Transport> receive_transport(migrate::SessionRegistration& registration, unsigned channels,
+                                    int cancel_fd) {
     Transport transport(channels);
     for (unsigned received = 0; received < channels; ++received) {
-        KZ_TRY(migrate::ChannelConnection connection, registration.next(Deadline::after(kFirstConnection), cancel_fd));
-        if (connection.channel >= channels) return fail(Errc::protocol, "a memory connection for channel {} of {}", connection.channel, channels);
+        KZ_TRY(migrate::ChannelConnection connection,
+               registration.next(Deadline::after(kFirstConnection), cancel_fd));
+        if (connection.channel >= channels)
+            return fail(Errc::protocol, "a memory connection for channel {} of {}", connection.channel,
+                        channels);
         const unsigned channel = connection.channel;
         transport[channel] = std::move(connection);
     }
@@ -34,7 +38,8 @@ Incoming::~Incoming() {
 
 Result<Json> Incoming::handle(const std::string& name, const Json& request) {
     if (name == "incoming-boot") return boot(request);
-    if (run_.machine() == nullptr || migration_id_.empty()) return fail(Errc::wrong_state, "no migration to this host is under way");
+    if (run_.machine() == nullptr || migration_id_.empty())
+        return fail(Errc::wrong_state, "no migration to this host is under way");
     if (name == "incoming-loaded") return loaded();
     if (name == "incoming-resume") return resume(request);
     if (name == "incoming-cancel") return cancel();
@@ -45,7 +50,8 @@ Result<Json> Incoming::handle(const std::string& name, const Json& request) {
 Result<Json> Incoming::boot(const Json& request) {
     if (run_.machine() != nullptr) return fail(Errc::wrong_state, "the zone is already running");
     KZ_TRY(const std::uint64_t connections, json_u64(request, "connections"));
-    if (connections == 0 || connections > kMaxConnections) return fail(Errc::protocol, "{} memory connections are not possible", connections);
+    if (connections == 0 || connections > kMaxConnections)
+        return fail(Errc::protocol, "{} memory connections are not possible", connections);
     KZ_TRY(const std::string cipher_name, json_text(request, "cipher"));
     KZ_TRY(const crypto::Cipher cipher, crypto::parse_cipher(cipher_name));
     KZ_TRY(const std::string machine_type, json_text(request, "machine_type"));
@@ -53,7 +59,8 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_CHECK(run_.open_disk());
     KZ_TRY(session_, migrate::Session::generate());
-    Result<void> started = run_.start_machine({.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
+    Result<void> started =
+        run_.start_machine({.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
     if (started) started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
     if (!started) {
@@ -70,13 +77,16 @@ Result<void> Incoming::start_receiving(unsigned connections, crypto::Cipher ciph
     KZ_CHECK(qemu::set_up_incoming(qmp, connections));
     KZ_CHECK(qemu::start_incoming(qmp, "unix:in.sock"));
     KZ_TRY(migrate::SessionRegistration registration,
-           migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels, Deadline::after(kSocketTime)));
+           migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels,
+                                              Deadline::after(kSocketTime)));
     registration_.emplace(std::move(registration));
     KZ_TRY(pumps_, migrate::PumpGroup::create());
     receiver_ = std::jthread([this, channels, cipher, socket = run_.machine()->socket_folder() / "in.sock"] {
         const auto receive = [&]() -> Result<void> {
             KZ_TRY(Transport transport, receive_transport(*registration_, channels, pumps_->failed_fd()));
-            return pumps_->connect_channels(socket, channels, opening_body(std::move(transport), session_, cipher), Deadline::after(kSocketTime));
+            return pumps_->connect_channels(socket, channels,
+                                            opening_body(std::move(transport), session_, cipher),
+                                            Deadline::after(kSocketTime));
         };
         received_ = receive();
     });
@@ -84,7 +94,8 @@ Result<void> Incoming::start_receiving(unsigned connections, crypto::Cipher ciph
 }
 
 Result<Json> Incoming::loaded() {
-    const Result<qemu::MigrationState> ended = qemu::wait_for_end(run_.machine()->qmp(), Deadline::after(kLoadTime), run_.interrupt().fd());
+    const Result<qemu::MigrationState> ended =
+        qemu::wait_for_end(run_.machine()->qmp(), Deadline::after(kLoadTime), run_.interrupt().fd());
     // A broken stream is the cause, QEMU's complaint about it only the consequence.
     if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
     if (!ended) return std::unexpected(Error(ended.error()).context("loading the zone's memory"));
@@ -96,7 +107,8 @@ Result<Json> Incoming::loaded() {
 
 Result<Json> Incoming::resume(const Json& request) {
     KZ_TRY(storage::HostData data, run_.disk().read_owned(run_.uuid()));
-    if (!data.handover || data.handover->migration_id != migration_id_) return fail(Errc::wrong_state, "host data speaks of another migration");
+    if (!data.handover || data.handover->migration_id != migration_id_)
+        return fail(Errc::wrong_state, "host data speaks of another migration");
     KZ_CHECK(run_.write_host_state("running", std::nullopt));
     const auto console = json_optional_text(request, "console");
     if (console && *console) {

@@ -8,10 +8,11 @@
 //   incoming-cancel  {}                        ends the machine; the zone is what it was before
 //   incoming-lost    {}                        the source cannot be heard any more: host data decides
 //
-// The guest runs here only after host data, read anew, says that this host owns the zone. Until then nothing is
-// written to the disk. A source that is lost leaves host data in one of three states: it committed (we run), it took the
-// hand-over back (we give up), or it did neither (we watch for a while, then give up: it may only be slow, but it
-// cannot commit to a host that has ended its machine without finding that out when it looks for the zone).
+// The guest runs here only after host data, read anew, says that this host owns the zone. Until then nothing
+// is written to the disk. A source that is lost leaves host data in one of three states: it committed (we
+// run), it took the hand-over back (we give up), or it did neither (we watch for a while, then give up: it
+// may only be slow, but it cannot commit to a host that has ended its machine without finding that out when
+// it looks for the zone).
 #pragma once
 
 #include <memory>

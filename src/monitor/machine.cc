@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "crypto/hash.h"
 #include "os/file.h"
 #include "os/network.h"
@@ -24,7 +26,8 @@ Path qmp_socket(const HostPaths& paths, std::string_view zone) {
     return paths.zone_run_dir(zone) / "qmp.sock";
 }
 
-// Everything QEMU inherits, with the numbers that it will have there. Owns what the parent holds until it has started.
+// Everything QEMU inherits, with the numbers that it will have there. Owns what the parent holds until it has
+// started.
 class Inheritance {
   public:
     int add(UniqueFd fd) {
@@ -70,14 +73,17 @@ Result<void> add_nics(const zone::Config& config, Inheritance& inheritance, qemu
             KZ_TRY_CONTEXT(Tap tap, create_tap(*bridge, anet.mtu), fmt::format("anet {}", anet.id));
             nic.tap_fd = inheritance.add(std::move(tap.fd));
         } else {
-            notes.push_back(fmt::format("anet {}: this host has no bridge; using user-mode networking, which nobody can connect to", anet.id));
+            notes.push_back(fmt::format(
+                "anet {}: this host has no bridge; using user-mode networking, which nobody can connect to",
+                anet.id));
         }
         spec.nics.push_back(nic);
     }
     return {};
 }
 
-Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
+Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance,
+                             qemu::MachineSpec& spec) {
     if (request.config.kernel().empty()) return {};
     KZ_TRY_CONTEXT(UniqueFd kernel, open_file(request.config.kernel(), O_RDONLY), "kernel");
     spec.kernel = qemu::inherited_path(inheritance.add(std::move(kernel)));
@@ -100,7 +106,8 @@ Result<Sockets> add_sockets(const HostPaths& paths, const std::string& zone, Inh
     KZ_TRY(UniqueFd qmp, unix_listen(qmp_socket(paths, zone), 0600));
     KZ_TRY(UniqueFd console, unix_listen(folder / "hvc0.sock", 0600));
     KZ_TRY(UniqueFd serial, unix_listen(folder / "ttyS0.sock", 0600));
-    return Sockets{inheritance.add(std::move(qmp)), inheritance.add(std::move(console)), inheritance.add(std::move(serial))};
+    return Sockets{inheritance.add(std::move(qmp)), inheritance.add(std::move(console)),
+                   inheritance.add(std::move(serial))};
 }
 
 Result<Path> make_socket_folder(const HostPaths& paths, const std::string& zone, uid_t uid) {
@@ -117,7 +124,8 @@ std::string log_tail(const Path& log_file) {
     const auto end = text->find_last_not_of('\n');
     if (end == std::string::npos) return {};
     const auto start = text->rfind('\n', end);
-    return ": " + text->substr(start == std::string::npos ? 0 : start + 1, end - (start == std::string::npos ? 0 : start + 1) + 1);
+    return ": " + text->substr(start == std::string::npos ? 0 : start + 1,
+                               end - (start == std::string::npos ? 0 : start + 1) + 1);
 }
 
 }  // namespace
@@ -135,8 +143,10 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     const uid_t uid = machine_uid(request.uuid);
     KZ_TRY(const qemu::QemuInfo info, qemu::probe_qemu({.cache_dir = paths.cache_dir()}));
     const std::string wanted_accel = request.accel.empty() ? request.config.accel() : request.accel;
-    KZ_TRY(const qemu::AccelChoice accel, qemu::choose_accel(wanted_accel, qemu::gather_accel_facts(uid, uid, {})));
-    if (accel.accel == "tcg" && wanted_accel == "auto") notes.push_back(fmt::format("running without KVM: {}", accel.reason));
+    KZ_TRY(const qemu::AccelChoice accel,
+           qemu::choose_accel(wanted_accel, qemu::gather_accel_facts(uid, uid, {})));
+    if (accel.accel == "tcg" && wanted_accel == "auto")
+        notes.push_back(fmt::format("running without KVM: {}", accel.reason));
     qemu::MachineSpec spec;
     spec.name = zone;
     spec.uuid = request.uuid;
@@ -178,27 +188,39 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     machine->uid_ = uid;
     machine->cgroup_ = cgroup;
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
-    Result<std::unique_ptr<qemu::Qmp>> qmp = qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers));
+    Result<std::unique_ptr<qemu::Qmp>> qmp =
+        qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers));
     if (!qmp && !machine->process_.alive()) return fail(Errc::io, "QEMU did not start{}", log_tail(log_file));
     if (!qmp) return std::unexpected(std::move(qmp).error().context("QEMU"));
     machine->qmp_ = std::move(*qmp);
     return machine;
 }
 
-Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, ProcessIdentity identity, const std::string& machine_type,
-                                                const HostPaths& paths, qemu::QmpHandlers handlers) {
+Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, ProcessIdentity identity,
+                                                const std::string& machine_type, const HostPaths& paths,
+                                                qemu::QmpHandlers handlers) {
     KZ_TRY(Process process, Process::adopt(identity));
-    std::unique_ptr<Machine> machine(new Machine(std::move(process), machine_type, paths.zone_run_dir(zone) / "qemu"));
+    std::unique_ptr<Machine> machine(
+        new Machine(std::move(process), machine_type, paths.zone_run_dir(zone) / "qemu"));
     struct stat status{};
     if (::stat(machine->folder_.c_str(), &status) < 0) return fail_errno(errno, machine->folder_.string());
     machine->uid_ = status.st_uid;
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
-    KZ_TRY(machine->qmp_, qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers)));
+    KZ_TRY(machine->qmp_,
+           qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers)));
     return machine;
 }
 
 Machine::~Machine() {
     end();
+}
+
+std::string Machine::qemu_version() const {
+    const Json& version = qmp_->version();
+    std::vector<std::string> numbers;
+    for (const char* part : {"major", "minor", "micro"})
+        numbers.push_back(std::to_string(json_u64(version, part).value_or(0)));
+    return join(numbers, ".");
 }
 
 Result<UniqueFd> Machine::connect_console() const {
@@ -222,7 +244,8 @@ std::string Machine::end_reason() {
 void Machine::end() {
     if (qmp_ && process_.alive()) {
         // QEMU closes the connection instead of answering, as often as not.
-        [[maybe_unused]] const auto quit = qmp_->execute("quit", nlohmann::json::object(), Deadline::after(kQuitTime));
+        [[maybe_unused]] const auto quit =
+            qmp_->execute("quit", nlohmann::json::object(), Deadline::after(kQuitTime));
         [[maybe_unused]] const auto ended = process_.wait(Deadline::after(kQuitTime));
     }
     if (process_.alive()) process_.kill_and_wait();

@@ -1,8 +1,8 @@
 // Machine: the QEMU process of one zone, started or adopted, with its QMP connection. For the monitor.
 //
 // QEMU runs under a user id of the zone's own, in its own folder, with inherited descriptors only. The folder
-// (socket_folder()) is the one place where it may make and reach sockets by name: relative to its working directory, so
-// that it needs no right on the folders above.
+// (socket_folder()) is the one place where it may make and reach sockets by name: relative to its working
+// directory, so that it needs no right on the folders above.
 #pragma once
 
 #include <functional>
@@ -43,10 +43,12 @@ class Machine {
   public:
     // Starts QEMU, stopped. `notes` takes what an administrator wants to know (why not KVM, no bridge).
     static Result<std::unique_ptr<Machine>> start(const MachineRequest& request, const HostPaths& paths,
-                                                  qemu::QmpHandlers handlers, std::vector<std::string>& notes);
+                                                  qemu::QmpHandlers handlers,
+                                                  std::vector<std::string>& notes);
     // Takes over the QEMU that an earlier monitor left.
-    static Result<std::unique_ptr<Machine>> adopt(const std::string& zone, ProcessIdentity identity, const std::string& machine_type,
-                                                  const HostPaths& paths, qemu::QmpHandlers handlers);
+    static Result<std::unique_ptr<Machine>> adopt(const std::string& zone, ProcessIdentity identity,
+                                                  const std::string& machine_type, const HostPaths& paths,
+                                                  qemu::QmpHandlers handlers);
     // Ends QEMU if it still runs.
     ~Machine();
     Machine(const Machine&) = delete;
@@ -57,7 +59,10 @@ class Machine {
     // Why it ended, once pidfd is readable.
     std::string end_reason();
     const std::string& machine_type() const { return machine_type_; }
+    // Empty for one that was adopted.
     const std::string& accel() const { return accel_; }
+    // "7.2.22"
+    std::string qemu_version() const;
     // New connections to the console (hvc0) and the serial line (ttyS0).
     Result<UniqueFd> connect_console() const;
     Result<UniqueFd> connect_serial() const;
@@ -70,7 +75,8 @@ class Machine {
     void end();
 
   private:
-    Machine(Process process, std::string machine_type, Path folder) : process_(std::move(process)), machine_type_(std::move(machine_type)), folder_(std::move(folder)) {}
+    Machine(Process process, std::string machine_type, Path folder)
+        : process_(std::move(process)), machine_type_(std::move(machine_type)), folder_(std::move(folder)) {}
 
     Process process_;
     std::string machine_type_;
@@ -81,7 +87,8 @@ class Machine {
     std::unique_ptr<qemu::Qmp> qmp_;
 };
 
-// The user id under which the zone's QEMU runs: its own, from a range that no distribution gives to anybody else.
+// The user id under which the zone's QEMU runs: its own, from a range that no distribution gives to anybody
+// else.
 uid_t machine_uid(const std::string& uuid);
 // "auto" becomes a locally administered address that is the same on every host.
 std::string mac_of(const zone::Config& config, const zone::Anet& anet);

@@ -30,20 +30,38 @@ struct Options {
 };
 
 std::optional<Options> read_options(int argc, char** argv) {
-    static constexpr std::array kLong{option{"ready", no_argument, nullptr, 'r'}, option{"incoming", no_argument, nullptr, 'i'},
-                                      option{"adopt", no_argument, nullptr, 'a'}, option{"discard-image", no_argument, nullptr, 'd'},
-                                      option{"boot-args", required_argument, nullptr, 'b'}, option{nullptr, 0, nullptr, 0}};
+    static constexpr std::array kLong{option{"ready", no_argument, nullptr, 'r'},
+                                      option{"incoming", no_argument, nullptr, 'i'},
+                                      option{"adopt", no_argument, nullptr, 'a'},
+                                      option{"discard-image", no_argument, nullptr, 'd'},
+                                      option{"boot-args", required_argument, nullptr, 'b'},
+                                      option{nullptr, 0, nullptr, 0}};
     Options options;
     for (int letter = 0; (letter = ::getopt_long(argc, argv, "R:z:", kLong.data(), nullptr)) != -1;) {
         switch (letter) {
-            case 'R': options.root = ::optarg; break;
-            case 'z': options.zone = ::optarg; break;
-            case 'r': options.mode = Mode::ready; break;
-            case 'i': options.mode = Mode::incoming; break;
-            case 'a': options.mode = Mode::adopt; break;
-            case 'd': options.boot.discard_image = true; break;
-            case 'b': options.boot.boot_args = ::optarg; break;
-            default: return std::nullopt;
+            case 'R':
+                options.root = ::optarg;
+                break;
+            case 'z':
+                options.zone = ::optarg;
+                break;
+            case 'r':
+                options.mode = Mode::ready;
+                break;
+            case 'i':
+                options.mode = Mode::incoming;
+                break;
+            case 'a':
+                options.mode = Mode::adopt;
+                break;
+            case 'd':
+                options.boot.discard_image = true;
+                break;
+            case 'b':
+                options.boot.boot_args = ::optarg;
+                break;
+            default:
+                return std::nullopt;
         }
     }
     if (options.zone.empty() || ::optind != argc) return std::nullopt;
@@ -54,7 +72,8 @@ Result<UniqueFd> block_signals() {
     ::signal(SIGPIPE, SIG_IGN);
     sigset_t mask;
     ::sigemptyset(&mask);
-    for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&mask, number);
+    for (int number : {SIGTERM, SIGINT, SIGHUP})
+        ::sigaddset(&mask, number);
     ::sigprocmask(SIG_BLOCK, &mask, nullptr);
     UniqueFd fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!fd) return fail_errno(errno, "signalfd");
@@ -78,10 +97,14 @@ Result<void> begin(ZoneRun& run, const Options& options) {
         return fail(Errc::wrong_state, "the zone is already running");
     }
     switch (options.mode) {
-        case Mode::adopt: return fail(Errc::not_found, "the zone has no machine to take over");
-        case Mode::boot: return boot_zone(run, options.boot);
-        case Mode::ready: return ready_zone(run);
-        case Mode::incoming: return {};
+        case Mode::adopt:
+            return fail(Errc::not_found, "the zone has no machine to take over");
+        case Mode::boot:
+            return boot_zone(run, options.boot);
+        case Mode::ready:
+            return ready_zone(run);
+        case Mode::incoming:
+            return {};
     }
     return {};
 }
@@ -96,10 +119,12 @@ void handle_shutdown(ZoneRun& run) {
 }
 
 void handle_machine_end(ZoneRun& run) {
-    const std::string reason = fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
-                                           (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
+    const std::string reason =
+        fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
+                    (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
     run.log().error("{}", reason);
-    if (const Result<void> halted = halt_zone(run, reason); !halted) run.log().error("{}", halted.error().message());
+    if (const Result<void> halted = halt_zone(run, reason); !halted)
+        run.log().error("{}", halted.error().message());
 }
 
 // What QEMU reported is acted on when no operation is under way; one that is gets interrupted.
@@ -112,7 +137,8 @@ void look_at_machine(ZoneRun& run) {
     if (run.guest_shut_down) return handle_shutdown(run);
     if (run.guest_panicked.exchange(false)) {
         run.log().error("the guest panicked");
-        [[maybe_unused]] const auto recorded = run.set_runtime_state(zone::State::running, {zone::Aux::panicked});
+        [[maybe_unused]] const auto recorded =
+            run.set_runtime_state(zone::State::running, {zone::Aux::panicked});
     }
 }
 
@@ -138,16 +164,18 @@ void run_until_finished(ZoneRun& run, int signal_fd) {
 
 Result<void> supervise(const HostPaths& paths, const Options& options, int signal_fd) {
     KZ_CHECK(make_directories(paths.zone_run_dir(options.zone), 0755));
-    Result<FileLock> lock = FileLock::acquire(paths.zone_run_dir(options.zone) / "monitor.lock", Deadline::after(kLockTime));
+    Result<FileLock> lock =
+        FileLock::acquire(paths.zone_run_dir(options.zone) / "monitor.lock", Deadline::after(kLockTime));
     if (!lock) return std::unexpected(std::move(lock).error().context("the zone already has a monitor"));
     KZ_TRY(const std::unique_ptr<ZoneRun> run, ZoneRun::open(paths, options.zone));
     Operations operations(*run);
     // Held until the zone is up, so that no operation sees it half started.
     std::unique_lock starting(run->operation());
     KZ_TRY(std::unique_ptr<ControlServer> server,
-           ControlServer::open(paths.control_socket(options.zone),
-                               [&](const Json& request, Caller& caller) { return operations.handle(request, caller); },
-                               [&] { run->interrupt().signal(); }));
+           ControlServer::open(
+               paths.control_socket(options.zone),
+               [&](const Json& request, Caller& caller) { return operations.handle(request, caller); },
+               [&] { run->interrupt().signal(); }));
     const Result<void> begun = begin(*run, options);
     if (!begun) {
         run->log().error("{}", begun.error().message());
@@ -169,7 +197,9 @@ Result<void> supervise(const HostPaths& paths, const Options& options, int signa
 int monitor_main(int argc, char** argv) {
     const std::optional<Options> options = read_options(argc, argv);
     if (!options) {
-        fmt::print(stderr, "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] [--boot-args ARGS]\n");
+        fmt::print(stderr,
+                   "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] "
+                   "[--boot-args ARGS]\n");
         return 2;
     }
     const auto run = [&]() -> Result<void> {

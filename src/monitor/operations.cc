@@ -67,9 +67,11 @@ Result<Json> Operations::status() {
 
 Result<Json> Operations::boot(const Json& request) {
     if (run_.runtime().state != zone::State::ready) {
-        return fail(Errc::wrong_state, "boot operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+        return fail(Errc::wrong_state, "boot operation is invalid for {} zones.",
+                    zone::state_name(run_.runtime().state));
     }
-    if (!text_or_empty(request, "boot_args").empty()) return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
+    if (!text_or_empty(request, "boot_args").empty())
+        return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
     KZ_CHECK(run_.write_host_state("running", std::nullopt));
     run_.console().notice("booting up");
     return no_result(run_.run_guest());
@@ -85,23 +87,29 @@ Result<Json> Operations::shut_down(const Json& request) {
         if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
         if (run_.machine() == nullptr) return fail(Errc::wrong_state, "not running");
         if (run_.runtime().state != zone::State::running) {
-            return fail(Errc::wrong_state, "shutdown operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+            return fail(Errc::wrong_state, "shutdown operation is invalid for {} zones.",
+                        zone::state_name(run_.runtime().state));
         }
         run_.restart_after_shutdown = reboot;
         KZ_CHECK(run_.set_runtime_state(zone::State::shutting_down, {}));
         KZ_CHECK_CONTEXT(run_.machine()->qmp().execute("system_powerdown"), "asking the guest to shut down");
     }
-    if (run_.wait_for_shutdown(before, std::chrono::seconds(std::min(patience, kLongestPatience)))) return Json::object();
+    if (run_.wait_for_shutdown(before, std::chrono::seconds(std::min(patience, kLongestPatience))))
+        return Json::object();
     const std::lock_guard lock(run_.operation());
     if (run_.shutdowns_handled() != before) return Json::object();
     run_.restart_after_shutdown = false;
     KZ_CHECK(run_.set_runtime_state(zone::State::running, {}));
-    return fail(Errc::timeout, "the guest did not shut down within {} seconds and goes on running; 'halt' powers it off at once", patience);
+    return fail(
+        Errc::timeout,
+        "the guest did not shut down within {} seconds and goes on running; 'halt' powers it off at once",
+        patience);
 }
 
 Result<Json> Operations::migrate(const Json& request, Caller& caller) {
     if (run_.runtime().state != zone::State::running) {
-        return fail(Errc::wrong_state, "migrate operation is invalid for {} zones.", zone::state_name(run_.runtime().state));
+        return fail(Errc::wrong_state, "migrate operation is invalid for {} zones.",
+                    zone::state_name(run_.runtime().state));
     }
     return migrate_out(run_, request, caller);
 }

@@ -45,7 +45,8 @@ Result<Request> read_request(const Json& json) {
     KZ_TRY(const std::string cipher, json_text(json, "cipher"));
     KZ_TRY(request.cipher, crypto::parse_cipher(cipher));
     KZ_TRY(const std::uint64_t connections, json_u64(json, "connections"));
-    request.connections = static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
+    request.connections =
+        static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
     KZ_TRY(request.dry_run, json_bool(json, "dry_run"));
     return request;
 }
@@ -53,7 +54,11 @@ Result<Request> read_request(const Json& json) {
 class Outgoing {
   public:
     Outgoing(ZoneRun& run, Request request, Caller& caller, migrate::Peer peer)
-        : run_(run), request_(std::move(request)), caller_(caller), peer_(std::move(peer)), target_(fmt::format("/api/1/zones/{}/incoming", run.zone())) {}
+        : run_(run),
+          request_(std::move(request)),
+          caller_(caller),
+          peer_(std::move(peer)),
+          target_(fmt::format("/api/1/zones/{}/incoming", run.zone())) {}
 
     Result<Json> run();
 
@@ -68,9 +73,11 @@ class Outgoing {
     Result<Json> finish();
     Error roll_back(Error cause);
     Json dry_run_end();
-    Result<Json> call(std::string_view method, std::string_view step, const Json& body, milliseconds timeout) {
+    Result<Json> call(std::string_view method, std::string_view step, const Json& body,
+                      milliseconds timeout) {
         phase_ = step.empty() ? "offer" : step;
-        return peer_.call(method, target_ + std::string(step.empty() ? "" : "/") + std::string(step), body, timeout, run_.interrupt().fd());
+        return peer_.call(method, target_ + std::string(step.empty() ? "" : "/") + std::string(step), body,
+                          timeout, run_.interrupt().fd());
     }
     Json carried_console() const;
     Json report() const;
@@ -117,8 +124,10 @@ Result<void> Outgoing::prepare() {
     KZ_TRY(const Json accepted, call("POST", "", offer_.to_json(), kCallTime));
     KZ_TRY(acceptance_, Acceptance::from_json(accepted));
     KZ_CHECK(migrate::check_cipher(request_.cipher, acceptance_.ciphers));
-    connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus, acceptance_.cpus, request_.connections);
-    caller_.message(acceptance_.has_configuration ? "Using existing zone configuration on destination." : "Importing zone configuration.");
+    connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus, acceptance_.cpus,
+                                               request_.connections);
+    caller_.message(acceptance_.has_configuration ? "Using existing zone configuration on destination."
+                                                  : "Importing zone configuration.");
     KZ_CHECK(call("POST", "configure", Json::object(), kCallTime));
     caller_.message("Attaching zone.");
     KZ_CHECK(call("POST", "attach", Json::object(), kCallTime));
@@ -135,9 +144,12 @@ Result<void> Outgoing::start_stream() {
     const Path socket = run_.machine()->socket_folder() / "out.sock";
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run_.machine()->give_to_machine(socket));
-    KZ_TRY(Transport transport, connect_transport(request_.destination.host, session_, connections_ + 1, run_.interrupt().fd()));
-    pumps_->accept_channels(std::move(listener), connections_ + 1, sealing_body(std::move(transport), session_, request_.cipher));
-    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_, .pause_before_switchover = true, .auto_converge = true}));
+    KZ_TRY(Transport transport,
+           connect_transport(request_.destination.host, session_, connections_ + 1, run_.interrupt().fd()));
+    pumps_->accept_channels(std::move(listener), connections_ + 1,
+                            sealing_body(std::move(transport), session_, request_.cipher));
+    KZ_CHECK(qemu::set_up_outgoing(
+        qmp, {.channels = connections_, .pause_before_switchover = true, .auto_converge = true}));
     outgoing_ = true;
     return qemu::start_outgoing(qmp, "unix:out.sock");
 }
@@ -147,7 +159,8 @@ Result<void> Outgoing::wait_for_switchover() {
     qemu::Qmp& qmp = run_.machine()->qmp();
     while (true) {
         const Result<qemu::MigrationState> state =
-            qemu::wait_for_status(qmp, {qemu::MigrationStatus::pre_switchover}, Deadline::after(kProgressStep), run_.interrupt().fd());
+            qemu::wait_for_status(qmp, {qemu::MigrationStatus::pre_switchover},
+                                  Deadline::after(kProgressStep), run_.interrupt().fd());
         if (!state && state.error().code() != Errc::timeout) return std::unexpected(state.error());
         if (state && state->status == qemu::MigrationStatus::pre_switchover) return {};
         if (state) {
@@ -155,9 +168,13 @@ Result<void> Outgoing::wait_for_switchover() {
             return fail(Errc::io, "QEMU: {}", state->error.empty() ? "the migration ended" : state->error);
         }
         KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
-        caller_.progress({{"transferred", now.transferred}, {"remaining", now.remaining}, {"total", now.total},
-                          {"iteration", now.iteration}, {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
-                          {"megabits_per_second", now.megabits_per_second}, {"expected_pause_ms", now.expected_downtime.count()}});
+        caller_.progress({{"transferred", now.transferred},
+                          {"remaining", now.remaining},
+                          {"total", now.total},
+                          {"iteration", now.iteration},
+                          {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
+                          {"megabits_per_second", now.megabits_per_second},
+                          {"expected_pause_ms", now.expected_downtime.count()}});
     }
 }
 
@@ -204,7 +221,8 @@ Result<void> Outgoing::commit() {
     if (committed) return written;
     // Neither side may run on a guess. The guest stays stopped; the next monitor reads host data again.
     return fail(Errc::unavailable,
-                "the commit could not be written ({}) nor host data be read ({}): the zone is stopped on both hosts until "
+                "the commit could not be written ({}) nor host data be read ({}): the zone is stopped on "
+                "both hosts until "
                 "the storage answers; then 'zoneadm -z {} boot' on the host that host data names",
                 written.error().message(), committed.error().message(), run_.zone());
 }
@@ -216,10 +234,14 @@ Json Outgoing::carried_console() const {
 }
 
 Json Outgoing::report() const {
-    return {{"bytes", totals_.sealed_bytes},    {"memory_bytes", totals_.plain_bytes},
-            {"pause_ms", pause_.count()},       {"total_ms", total_.count()},
-            {"cipher", crypto::cipher_name(request_.cipher)}, {"connections", connections_},
-            {"peer", acceptance_.destination.host_name},      {"fingerprint", peer_.fingerprint()}};
+    return {{"bytes", totals_.sealed_bytes},
+            {"memory_bytes", totals_.plain_bytes},
+            {"pause_ms", pause_.count()},
+            {"total_ms", total_.count()},
+            {"cipher", crypto::cipher_name(request_.cipher)},
+            {"connections", connections_},
+            {"peer", acceptance_.destination.host_name},
+            {"fingerprint", peer_.fingerprint()}};
 }
 
 // RESUME and DETACH: whatever happens now, the zone is the destination's.
@@ -233,10 +255,13 @@ Result<Json> Outgoing::finish() {
     run_.end_machine();
     run_.console().notice("halted");
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
-    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", report()); !noted) run_.log().error("journal: {}", noted.error().message());
+    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", report()); !noted)
+        run_.log().error("journal: {}", noted.error().message());
     run_.finish();
     if (!resumed) {
-        return fail(resumed.error().code(), "the zone belongs to {} now, but that host did not confirm that it runs there: {}\nLook there with: zoneadm -z {} list -s",
+        return fail(resumed.error().code(),
+                    "the zone belongs to {} now, but that host did not confirm that it runs there: {}\nLook "
+                    "there with: zoneadm -z {} list -s",
                     acceptance_.destination.host_name, resumed.error().message(), run_.zone());
     }
     return report();
@@ -249,7 +274,8 @@ Error Outgoing::roll_back(Error cause) {
     if (pumps_) pumps_->cancel();
     if (run_.machine() != nullptr && outgoing_) {
         [[maybe_unused]] const auto cancelled = qemu::cancel_migration(run_.machine()->qmp());
-        [[maybe_unused]] const auto ended = qemu::wait_for_status(run_.machine()->qmp(), {qemu::MigrationStatus::none}, Deadline::after(kCallTime));
+        [[maybe_unused]] const auto ended = qemu::wait_for_status(
+            run_.machine()->qmp(), {qemu::MigrationStatus::none}, Deadline::after(kCallTime));
     }
     pumps_.reset();
     if (offered_) {
@@ -258,8 +284,10 @@ Error Outgoing::roll_back(Error cause) {
     }
     std::string outcome = "the zone goes on running on this host";
     if (announced_) {
-        if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written) run_.log().error("host data: {}", written.error().message());
-        if (const Result<void> going = run_.run_guest(); !going) outcome = "and the guest could not be continued: " + going.error().message();
+        if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written)
+            run_.log().error("host data: {}", written.error().message());
+        if (const Result<void> going = run_.run_guest(); !going)
+            outcome = "and the guest could not be continued: " + going.error().message();
     }
     return std::move(cause).context("migration failed").append(outcome);
 }
@@ -273,7 +301,8 @@ Json Outgoing::dry_run_end() {
 }
 
 Result<Json> Outgoing::run() {
-    if (const Result<void> prepared = prepare(); !prepared) return std::unexpected(roll_back(prepared.error()));
+    if (const Result<void> prepared = prepare(); !prepared)
+        return std::unexpected(roll_back(prepared.error()));
     if (request_.dry_run) return dry_run_end();
     if (const Result<void> moved = move_memory(); !moved) return std::unexpected(roll_back(moved.error()));
     if (const Result<void> committed = commit(); !committed) {
@@ -287,7 +316,9 @@ Result<Json> Outgoing::run() {
 
 Result<Json> migrate_out(ZoneRun& run, const Json& json, Caller& caller) {
     KZ_TRY(Request request, read_request(json));
-    KZ_TRY(migrate::Peer peer, migrate::Peer::connect(request.destination, run.paths(), migrate::TrustPolicy::refuse(), kConnectTime, run.interrupt().fd()));
+    KZ_TRY(migrate::Peer peer,
+           migrate::Peer::connect(request.destination, run.paths(), migrate::TrustPolicy::refuse(),
+                                  kConnectTime, run.interrupt().fd()));
     Outgoing outgoing(run, std::move(request), caller, std::move(peer));
     return outgoing.run();
 }

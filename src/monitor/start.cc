@@ -13,15 +13,19 @@ Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
 }
 
 // The machine that was found must not run: another host owns the disk, or its memory never came in whole.
-Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const Result<storage::HostData>& owned) {
+Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime,
+                             const Result<storage::HostData>& owned) {
     run.end_machine();
     const Result<storage::HostData> data = run.disk().read();
     const bool handed_over = data && data->handover && data->owner == data->handover->to;
     const bool moving = handed_over || runtime.aux.contains(zone::Aux::migrating_in);
-    KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {}, moving ? "" : owned.error().message()));
+    KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {},
+                          moving ? "" : owned.error().message()));
     run.finish();
-    if (handed_over && !run.host().owns(*data->owner)) return fail(Errc::wrong_state, "the zone has moved to {}", data->owner->host_name);
-    if (moving) return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
+    if (handed_over && !run.host().owns(*data->owner))
+        return fail(Errc::wrong_state, "the zone has moved to {}", data->owner->host_name);
+    if (moving)
+        return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
     return std::unexpected(owned.error());
 }
 
@@ -56,7 +60,8 @@ Result<void> ready_zone(ZoneRun& run) {
 
 Result<void> halt_zone(ZoneRun& run, const std::string& reason) {
     run.end_machine();
-    // A disk that cannot be written now does not keep the zone from being halted; host data then shows its last state.
+    // A disk that cannot be written now does not keep the zone from being halted; host data then shows its
+    // last state.
     if (const Result<void> written = run.write_host_state("installed", std::nullopt); !written) {
         run.log().error("host data: {}", written.error().message());
     }
@@ -96,7 +101,8 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     }
     // A migration that the old monitor had begun is over: its channels ended with it.
     if (data->handover) KZ_CHECK(run.write_host_state("running", std::nullopt));
-    if (state == "running" || runtime.state == zone::State::ready) return run.set_runtime_state(runtime.state, {});
+    if (state == "running" || runtime.state == zone::State::ready)
+        return run.set_runtime_state(runtime.state, {});
     return run.run_guest();
 }
 

@@ -1,4 +1,5 @@
-// Starting a zone's guest: afresh, from a suspend image, or taken over from an earlier monitor. For the monitor.
+// Starting a zone's guest: afresh, from a suspend image, or taken over from an earlier monitor. For the
+// monitor.
 #pragma once
 
 #include <string>
@@ -12,8 +13,8 @@ struct BootRequest {
     bool discard_image = false;
 };
 
-// Resumes when host data records a suspend image (unless that is to be discarded), else boots. On failure nothing
-// runs and the zone is what it was.
+// Resumes when host data records a suspend image (unless that is to be discarded), else boots. On failure
+// nothing runs and the zone is what it was.
 Result<void> boot_zone(ZoneRun& run, const BootRequest& request);
 // The machine stands, nothing runs in it.
 Result<void> ready_zone(ZoneRun& run);

@@ -23,22 +23,27 @@ struct Shared {
     crypto::Cipher cipher;
 
     Result<stream::ChannelKeys> keys(unsigned channel) const {
-        return stream::derive_channel_keys(secret.view(), transport[channel].nonce, kPurpose, cipher, channel, stream::Direction::forward);
+        return stream::derive_channel_keys(secret.view(), transport[channel].nonce, kPurpose, cipher, channel,
+                                           stream::Direction::forward);
     }
 };
 
-std::shared_ptr<const Shared> share(Transport transport, const migrate::Session& session, crypto::Cipher cipher) {
-    for (const migrate::ChannelConnection& connection : transport) set_socket_buffers(connection.fd.get(), kTransportBuffer);
+std::shared_ptr<const Shared> share(Transport transport, const migrate::Session& session,
+                                    crypto::Cipher cipher) {
+    for (const migrate::ChannelConnection& connection : transport)
+        set_socket_buffers(connection.fd.get(), kTransportBuffer);
     return std::make_shared<const Shared>(Shared{std::move(transport), session.secret.clone(), cipher});
 }
 
 }  // namespace
 
-Result<Transport> connect_transport(const std::string& host, const migrate::Session& session, unsigned channels, int cancel_fd) {
+Result<Transport> connect_transport(const std::string& host, const migrate::Session& session,
+                                    unsigned channels, int cancel_fd) {
     Transport transport;
     for (unsigned channel = 0; channel < channels; ++channel) {
         KZ_TRY_CONTEXT(migrate::ChannelConnection connection,
-                       migrate::connect_channel(host, session.port, session.id, session.secret, channel, Deadline::after(kConnectTime), cancel_fd),
+                       migrate::connect_channel(host, session.port, session.id, session.secret, channel,
+                                                Deadline::after(kConnectTime), cancel_fd),
                        fmt::format("memory connection to port {} of {}", session.port, host));
         transport.push_back(std::move(connection));
     }
@@ -46,21 +51,25 @@ Result<Transport> connect_transport(const std::string& host, const migrate::Sess
 }
 
 migrate::PumpBody sealing_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher) {
-    return [shared = share(std::move(transport), session, cipher)](unsigned channel, int local_fd, stream::PumpRules rules,
-                                                                   stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
+    return [shared = share(std::move(transport), session, cipher)](
+               unsigned channel, int local_fd, stream::PumpRules rules,
+               stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
         KZ_TRY(const stream::ChannelKeys keys, shared->keys(channel));
-        KZ_TRY(stream::RecordSealer sealer, stream::RecordSealer::create(shared->cipher, keys, stream::Compression::off));
+        KZ_TRY(stream::RecordSealer sealer,
+               stream::RecordSealer::create(shared->cipher, keys, stream::Compression::off));
         rules.output_stall = kStall;
         return stream::pump_seal(local_fd, shared->transport[channel].fd.get(), sealer, rules, counters);
     };
 }
 
 migrate::PumpBody opening_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher) {
-    return [shared = share(std::move(transport), session, cipher)](unsigned channel, int local_fd, const stream::PumpRules& rules,
-                                                                   stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
+    return [shared = share(std::move(transport), session, cipher)](
+               unsigned channel, int local_fd, const stream::PumpRules& rules,
+               stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
         KZ_TRY(const stream::ChannelKeys keys, shared->keys(channel));
         KZ_TRY(stream::RecordOpener opener, stream::RecordOpener::create(shared->cipher, keys));
-        Result<stream::PumpTotals> totals = stream::pump_open(shared->transport[channel].fd.get(), local_fd, opener, rules, counters);
+        Result<stream::PumpTotals> totals =
+            stream::pump_open(shared->transport[channel].fd.get(), local_fd, opener, rules, counters);
         if (totals) ::shutdown(local_fd, SHUT_WR);
         return totals;
     };

@@ -1,4 +1,5 @@
-// The sealed connections of a live migration, as bodies for a PumpGroup. For monitor/outgoing.cc and incoming.cc.
+// The sealed connections of a live migration, as bodies for a PumpGroup. For monitor/outgoing.cc and
+// incoming.cc.
 #pragma once
 
 #include <string>
@@ -14,7 +15,8 @@ namespace kz::monitor {
 using Transport = std::vector<migrate::ChannelConnection>;
 
 // Source: one proven connection to the destination's port 8102 per channel.
-Result<Transport> connect_transport(const std::string& host, const migrate::Session& session, unsigned channels, int cancel_fd);
+Result<Transport> connect_transport(const std::string& host, const migrate::Session& session,
+                                    unsigned channels, int cancel_fd);
 // Source: QEMU's bytes, sealed, to transport[channel].
 migrate::PumpBody sealing_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher);
 // Destination: transport[channel], opened, to QEMU.

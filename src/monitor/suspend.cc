@@ -31,36 +31,45 @@ Result<Path> image_path(const zone::Config& config) {
     const std::optional<zone::Suspend> suspend = config.suspend();
     if (!suspend) {
         return fail(Errc::invalid_argument,
-                    "the zone has no suspend resource; add one with\n   zonecfg -z {} 'add suspend; set path=/absolute/path; end'", config.name());
+                    "the zone has no suspend resource; add one with\n   zonecfg -z {} 'add suspend; set "
+                    "path=/absolute/path; end'",
+                    config.name());
     }
     if (!suspend->path.empty()) return Path(suspend->path);
     KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(suspend->storage), "suspend: storage");
-    if (suri.type() != storage::SuriType::file) return fail(Errc::unsupported, "suspend: images on {}: storage are not supported yet; use path or file:", storage::suri_type_name(suri.type()));
+    if (suri.type() != storage::SuriType::file)
+        return fail(Errc::unsupported,
+                    "suspend: images on {}: storage are not supported yet; use path or file:",
+                    storage::suri_type_name(suri.type()));
     return suri.local_path();
 }
 
 // What the machine is made of, so that an image is never loaded into another one.
 std::vector<std::string> device_list(const ZoneRun& run) {
     std::vector<std::string> devices;
-    for (const zone::Device& device : run.config().devices()) devices.push_back(fmt::format("disk{} {}", device.id, device.storage));
-    for (const zone::Anet& anet : run.config().anets()) devices.push_back(fmt::format("net{} {}", anet.id, mac_of(run.config(), anet)));
+    for (const zone::Device& device : run.config().devices())
+        devices.push_back(fmt::format("disk{} {}", device.id, device.storage));
+    for (const zone::Anet& anet : run.config().anets())
+        devices.push_back(fmt::format("net{} {}", anet.id, mac_of(run.config(), anet)));
     return devices;
 }
 
-Result<image::ImageInfo> describe(ZoneRun& run, std::uint64_t epoch, unsigned channels) {
+Result<image::ImageInfo> describe(const ZoneRun& run, const std::string& accel, std::uint64_t epoch,
+                                  unsigned channels) {
     image::ImageInfo info;
     info.zone_uuid = run.uuid();
     info.zone_name = run.zone();
     info.epoch = epoch;
     info.machine_type = run.runtime().machine_type;
     info.qemu_version = run.runtime().qemu_version;
-    KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));
     KZ_TRY(const std::string model, qemu::cpu_model_for(run.config().cpu_arch(), accel));
     info.cpu_model = fmt::format("{} {}", accel, model);
     info.memory_bytes = run.config().memory_bytes();
     info.cpu_count = run.config().cpu_count();
     info.devices = device_list(run);
-    info.created_ms = static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+    info.created_ms = static_cast<std::uint64_t>(
+        std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count());
     info.channel_count = channels;
     return info;
 }
@@ -78,13 +87,16 @@ Result<image::ImageTotals> write_image(ZoneRun& run, image::ImageWriter& writer,
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run.machine()->give_to_machine(socket));
     pumps->accept_channels(std::move(listener), channels + 1,
-                           [&writer](unsigned channel, int fd, const stream::PumpRules& rules, stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
-                               KZ_TRY(const std::unique_ptr<image::ImageChannelWriter> out, writer.channel(channel));
+                           [&writer](unsigned channel, int fd, const stream::PumpRules& rules,
+                                     stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
+                               KZ_TRY(const std::unique_ptr<image::ImageChannelWriter> out,
+                                      writer.channel(channel));
                                return stream::pump_in(fd, *out, rules, counters);
                            });
     KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = channels}));
     KZ_CHECK(qemu::start_outgoing(qmp, "unix:out.sock"));
-    const Result<qemu::MigrationState> ended = qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
+    const Result<qemu::MigrationState> ended =
+        qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
     if (!ended) {
         // A full disk is the cause, QEMU's broken pipe only the consequence.
         const std::optional<Error> failure = pumps->failure();
@@ -100,38 +112,51 @@ Error go_on(ZoneRun& run, Error cause) {
     if (run.machine() != nullptr) {
         qemu::Qmp& qmp = run.machine()->qmp();
         [[maybe_unused]] const auto cancelled = qemu::cancel_migration(qmp);
-        [[maybe_unused]] const auto ended = qemu::wait_for_status(qmp, {qemu::MigrationStatus::none}, Deadline::after(kSocketTime));
+        [[maybe_unused]] const auto ended =
+            qemu::wait_for_status(qmp, {qemu::MigrationStatus::none}, Deadline::after(kSocketTime));
     }
     const Result<void> going = run.run_guest();
-    return std::move(cause).context("suspend failed").append(going ? "the zone goes on running" : "the guest could not be continued: " + going.error().message());
+    return std::move(cause)
+        .context("suspend failed")
+        .append(going ? "the zone goes on running"
+                      : "the guest could not be continued: " + going.error().message());
 }
 
 void note(ZoneRun& run, std::string_view move, Json facts) {
-    if (const auto noted = store::append_journal(run.paths(), run.zone(), move, std::move(facts)); !noted) run.log().error("journal: {}", noted.error().message());
+    if (const auto noted = store::append_journal(run.paths(), run.zone(), move, std::move(facts)); !noted)
+        run.log().error("journal: {}", noted.error().message());
 }
 
 Result<Secret> key_of(const ZoneRun& run) {
     return run.registry().keysource(run.zone());
 }
 
-Result<void> check_image(ZoneRun& run, const image::ImageInfo& info, const storage::HostData& data) {
-    const auto refuse = [&](const std::string& why) {
-        return fail(Errc::wrong_state, "the suspend image {} cannot be resumed: {}\nTo boot afresh and lose what was in memory: zoneadm -z {} boot -x discard-image",
-                    data.suspend->location, why, run.zone());
-    };
-    if (info.zone_uuid != run.uuid()) return refuse(fmt::format("it is an image of another zone ({})", info.zone_name));
-    if (info.image_id != data.suspend->image_id) return refuse("it is not the image that host data records");
-    if (info.epoch > data.epoch) return refuse("it is newer than the disk");
-    KZ_TRY(image::ImageInfo now, describe(run, info.epoch, info.channel_count));
-    if (info.memory_bytes != now.memory_bytes) return refuse(fmt::format("it has {} of memory, the zone is configured with {}", render_size(info.memory_bytes), render_size(now.memory_bytes)));
-    if (info.cpu_count != now.cpu_count) return refuse(fmt::format("it has {} CPUs, the zone is configured with {}", info.cpu_count, now.cpu_count));
-    if (info.devices != now.devices) return refuse(fmt::format("it was made with other devices ({})", join(info.devices, ", ")));
-    return {};
-}
-
 // "tcg Nehalem": what ran it must run it again.
 std::string accel_of(const image::ImageInfo& info) {
     return info.cpu_model.substr(0, info.cpu_model.find(' '));
+}
+
+Result<void> check_image(ZoneRun& run, const image::ImageInfo& info, const storage::HostData& data) {
+    const auto refuse = [&](const std::string& why) {
+        return fail(Errc::wrong_state,
+                    "the suspend image {} cannot be resumed: {}\nTo boot afresh and lose what was in memory: "
+                    "zoneadm -z {} boot -x discard-image",
+                    data.suspend->location, why, run.zone());
+    };
+    if (info.zone_uuid != run.uuid())
+        return refuse(fmt::format("it is an image of another zone ({})", info.zone_name));
+    if (info.image_id != data.suspend->image_id) return refuse("it is not the image that host data records");
+    if (info.epoch > data.epoch) return refuse("it is newer than the disk");
+    KZ_TRY(const image::ImageInfo now, describe(run, accel_of(info), info.epoch, info.channel_count));
+    if (info.memory_bytes != now.memory_bytes)
+        return refuse(fmt::format("it has {} of memory, the zone is configured with {}",
+                                  render_size(info.memory_bytes), render_size(now.memory_bytes)));
+    if (info.cpu_count != now.cpu_count)
+        return refuse(
+            fmt::format("it has {} CPUs, the zone is configured with {}", info.cpu_count, now.cpu_count));
+    if (info.devices != now.devices)
+        return refuse(fmt::format("it was made with other devices ({})", join(info.devices, ", ")));
+    return {};
 }
 
 Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
@@ -140,15 +165,18 @@ Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
     KZ_CHECK(qemu::set_up_incoming(qmp, channels - 1));
     KZ_CHECK(qemu::start_incoming(qmp, "unix:in.sock"));
     KZ_TRY(const std::unique_ptr<migrate::PumpGroup> pumps, migrate::PumpGroup::create());
-    KZ_CHECK(pumps->connect_channels(run.machine()->socket_folder() / "in.sock", channels,
-                                     [&reader](unsigned channel, int fd, const stream::PumpRules& rules, stream::PumpCounters& counters) {
-                                         Result<stream::PumpTotals> totals = reader.replay(channel, fd, rules, counters);
-                                         if (totals) ::shutdown(fd, SHUT_WR);
-                                         return totals;
-                                     },
-                                     Deadline::after(kSocketTime)));
-    const Result<qemu::MigrationState> ended = qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
-    if (const std::optional<Error> failure = pumps->failure(); failure && !ended) return std::unexpected(*failure);
+    KZ_CHECK(pumps->connect_channels(
+        run.machine()->socket_folder() / "in.sock", channels,
+        [&reader](unsigned channel, int fd, const stream::PumpRules& rules, stream::PumpCounters& counters) {
+            Result<stream::PumpTotals> totals = reader.replay(channel, fd, rules, counters);
+            if (totals) ::shutdown(fd, SHUT_WR);
+            return totals;
+        },
+        Deadline::after(kSocketTime)));
+    const Result<qemu::MigrationState> ended =
+        qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
+    if (const std::optional<Error> failure = pumps->failure(); failure && !ended)
+        return std::unexpected(*failure);
     if (!ended) return std::unexpected(ended.error());
     KZ_CHECK(pumps->join());
     return {};
@@ -157,22 +185,29 @@ Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
 }  // namespace
 
 Result<Json> suspend_zone(ZoneRun& run, Caller&) {
-    if (run.runtime().state != zone::State::running) return fail(Errc::wrong_state, "suspend operation is invalid for {} zones.", zone::state_name(run.runtime().state));
+    if (run.runtime().state != zone::State::running)
+        return fail(Errc::wrong_state, "suspend operation is invalid for {} zones.",
+                    zone::state_name(run.runtime().state));
     KZ_TRY(const Path path, image_path(run.config()));
     KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
     const unsigned channels = memory_channels(run);
-    KZ_TRY(image::ImageInfo info, describe(run, data.epoch, channels + 1));
+    KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));
+    KZ_TRY(image::ImageInfo info, describe(run, accel, data.epoch, channels + 1));
     KZ_CHECK_CONTEXT(make_directories(path.parent_path(), 0700), "suspend image");
     KZ_TRY(const Secret key, key_of(run));
-    KZ_TRY_CONTEXT(image::ImageWriter writer, image::ImageWriter::create(path, std::move(info), key.view(), crypto::kDefaultCipher), "suspend image");
+    KZ_TRY_CONTEXT(image::ImageWriter writer,
+                   image::ImageWriter::create(path, std::move(info), key.view(), crypto::kDefaultCipher),
+                   "suspend image");
     run.console().notice("suspending");
     const auto stopped = steady_clock::now();
-    if (const auto stop = run.machine()->qmp().execute("stop"); !stop) return std::unexpected(go_on(run, stop.error()));
+    if (const auto stop = run.machine()->qmp().execute("stop"); !stop)
+        return std::unexpected(go_on(run, stop.error()));
     const Result<image::ImageTotals> totals = write_image(run, writer, channels);
     if (!totals) return std::unexpected(go_on(run, totals.error()));
     const storage::SuspendRecord record{writer.info().image_id, path.string(), utc_timestamp()};
     if (const Result<void> recorded = run.write_host_state("installed", record); !recorded) {
-        // The write may have reached the disk all the same: then the image must stay, and the guest may not go on.
+        // The write may have reached the disk all the same: then the image must stay, and the guest may not
+        // go on.
         const Result<storage::HostData> now = run.disk().read();
         if (!now || !now->suspend || now->suspend->image_id != record.image_id) {
             discard_image(record);
@@ -180,8 +215,11 @@ Result<Json> suspend_zone(ZoneRun& run, Caller&) {
         }
     }
     const auto elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - stopped);
-    const Json report{{"bytes", totals->file_bytes}, {"memory_bytes", totals->plain_bytes}, {"pause_ms", elapsed.count()},
-                      {"cipher", crypto::cipher_name(crypto::kDefaultCipher)}, {"connections", channels}};
+    const Json report{{"bytes", totals->file_bytes},
+                      {"memory_bytes", totals->plain_bytes},
+                      {"pause_ms", elapsed.count()},
+                      {"cipher", crypto::cipher_name(crypto::kDefaultCipher)},
+                      {"connections", channels}};
     note(run, "suspend", report);
     KZ_CHECK(finish_suspend(run, record));
     return report;
@@ -199,19 +237,29 @@ Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record) 
 Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
     const auto begun = steady_clock::now();
     KZ_TRY(const Secret key, key_of(run));
-    KZ_TRY_CONTEXT(const image::ImageReader reader, image::ImageReader::open(Path(data.suspend->location), key.view()),
-                   fmt::format("the suspend image {} cannot be read (to boot afresh and lose what was in memory: zoneadm -z {} boot -x discard-image)", data.suspend->location, run.zone()));
+    KZ_TRY_CONTEXT(const image::ImageReader reader,
+                   image::ImageReader::open(Path(data.suspend->location), key.view()),
+                   fmt::format("the suspend image {} cannot be read (to boot afresh and lose what was in "
+                               "memory: zoneadm -z {} boot -x discard-image)",
+                               data.suspend->location, run.zone()));
     KZ_CHECK(check_image(run, reader.info(), data));
-    KZ_CHECK(run.start_machine({.boot_args = {}, .machine_type = reader.info().machine_type, .accel = accel_of(reader.info()), .incoming = true}));
-    KZ_CHECK_CONTEXT(read_image(run, reader), "the suspend image could not be loaded; the zone stays suspended");
+    KZ_CHECK(run.start_machine({.boot_args = {},
+                                .machine_type = reader.info().machine_type,
+                                .accel = accel_of(reader.info()),
+                                .incoming = true}));
+    KZ_CHECK_CONTEXT(read_image(run, reader),
+                     "the suspend image could not be loaded; the zone stays suspended");
     run.console().notice("resuming");
     // Consumed before the first instruction: from here on a crash boots afresh.
     KZ_CHECK(run.write_host_state("running", std::nullopt));
     KZ_CHECK(run.record_owned());
     KZ_CHECK(run.run_guest());
     discard_image(*data.suspend);
-    note(run, "resume", {{"bytes", reader.totals().file_bytes}, {"pause_ms", std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun).count()},
-                         {"cipher", crypto::cipher_name(reader.info().cipher)}, {"connections", reader.info().channel_count - 1}});
+    note(run, "resume",
+         {{"bytes", reader.totals().file_bytes},
+          {"pause_ms", std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun).count()},
+          {"cipher", crypto::cipher_name(reader.info().cipher)},
+          {"connections", reader.info().channel_count - 1}});
     return {};
 }
 

@@ -1,9 +1,10 @@
 // Suspend and resume: a zone's machine into its sealed image and back. For the monitor.
 //
-// Theory of operation. suspend: the guest stops; QEMU writes its migration stream over local sockets, one thread seals
-// each into the image (image/format.h), which gets its name only when it is whole; then host data records its id: from
-// that write on the zone is suspended, before it the zone is running. resume: the image must be the recorded one;
-// when a fresh QEMU has loaded all of it, host data forgets it, and only then the guest goes on: no image runs twice.
+// Theory of operation. suspend: the guest stops; QEMU writes its migration stream over local sockets, one
+// thread seals each into the image (image/format.h), which gets its name only when it is whole; then host
+// data records its id: from that write on the zone is suspended, before it the zone is running. resume: the
+// image must be the recorded one; when a fresh QEMU has loaded all of it, host data forgets it, and only then
+// the guest goes on: no image runs twice.
 #pragma once
 
 #include "monitor/control_server.h"

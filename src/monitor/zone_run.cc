@@ -35,8 +35,9 @@ Result<std::unique_ptr<ZoneRun>> ZoneRun::open(const HostPaths& paths, const std
     KZ_TRY(EventFd interrupt, EventFd::create());
     KZ_TRY(std::unique_ptr<Console> console,
            Console::open(paths.zone_dir(zone) / "console.history", paths.console_socket(zone)));
-    std::unique_ptr<ZoneRun> run(new ZoneRun(std::move(registry), zone, std::move(config), std::move(record), std::move(host),
-                                             std::move(log), std::move(wake), std::move(interrupt)));
+    std::unique_ptr<ZoneRun> run(new ZoneRun(std::move(registry), zone, std::move(config), std::move(record),
+                                             std::move(host), std::move(log), std::move(wake),
+                                             std::move(interrupt)));
     run->console_ = std::move(console);
     return run;
 }
@@ -99,7 +100,8 @@ Result<void> ZoneRun::start_machine(const StartOptions& options) {
                                  .incoming = options.incoming,
                                  .disks = std::move(disks)};
     KZ_TRY(machine_, Machine::start(request, paths(), handlers(), notes));
-    for (const std::string& note : notes) log_.info("{}", note);
+    for (const std::string& note : notes)
+        log_.info("{}", note);
     KZ_CHECK(attach_console());
     return record_machine();
 }
@@ -113,7 +115,9 @@ Result<void> ZoneRun::record_machine() {
     runtime_.monitor = self;
     runtime_.qemu = machine_->process().identity();
     runtime_.machine_type = machine_->machine_type();
-    runtime_.details["accel"] = machine_->accel();
+    runtime_.qemu_version = machine_->qemu_version();
+    // An adopted machine does not tell; what was recorded when it started stands.
+    if (!machine_->accel().empty()) runtime_.details["accel"] = machine_->accel();
     return store::save_runtime(paths(), zone_, runtime_);
 }
 
@@ -171,7 +175,8 @@ Result<void> ZoneRun::record_owned() {
     return registry_.put_record(zone_, record_);
 }
 
-Result<void> ZoneRun::write_host_state(std::string_view state, const std::optional<storage::SuspendRecord>& suspend) {
+Result<void> ZoneRun::write_host_state(std::string_view state,
+                                       const std::optional<storage::SuspendRecord>& suspend) {
     KZ_TRY(storage::HostData data, disk_->read());
     data.state = state;
     data.suspend = suspend;

@@ -1,8 +1,8 @@
-// ZoneRun: one zone while it has a monitor: its console, its machine, its disk and its state, and the steps that the
-// operations are made of. For the monitor's own files.
+// ZoneRun: one zone while it has a monitor: its console, its machine, its disk and its state, and the steps
+// that the operations are made of. For the monitor's own files.
 //
-// Lock order: an operation holds operation() while it works; the monitor's main loop takes it before it acts on what
-// QEMU reports. The members are used by whoever holds it.
+// Lock order: an operation holds operation() while it works; the monitor's main loop takes it before it acts
+// on what QEMU reports. The members are used by whoever holds it.
 #pragma once
 
 #include <atomic>
@@ -69,10 +69,12 @@ class ZoneRun {
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
     Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});
-    // The zone has come to this host for good: installed here, as far as the record of what outlives the monitor goes.
+    // The zone has come to this host for good: installed here, as far as the record of what outlives the
+    // monitor goes.
     Result<void> record_owned();
     // Host data: state and suspend record; a hand-over that was announced is over with it.
-    Result<void> write_host_state(std::string_view state, const std::optional<storage::SuspendRecord>& suspend);
+    Result<void> write_host_state(std::string_view state,
+                                  const std::optional<storage::SuspendRecord>& suspend);
 
     // The monitor's work is done: the main loop ends.
     void finish();
@@ -84,15 +86,15 @@ class ZoneRun {
     std::atomic<bool> guest_panicked = false;
     std::atomic<bool> machine_lost = false;
 
-    // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more than
-    // `before` and tells whether it came.
+    // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more
+    // than `before` and tells whether it came.
     unsigned shutdowns_handled();
     bool wait_for_shutdown(unsigned before, std::chrono::seconds patience);
     void shutdown_handled();
 
   private:
-    ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record, store::HostIdentity host,
-            UniqueFd log, EventFd wake, EventFd interrupt);
+    ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record,
+            store::HostIdentity host, UniqueFd log, EventFd wake, EventFd interrupt);
     qemu::QmpHandlers handlers();
     Result<std::vector<OpenedDisk>> open_disks();
     Result<void> attach_console();

@@ -10,7 +10,8 @@ using client::IncomingMove;
 
 // The move that a connection is making. Its end, for whatever reason, is the end of the move.
 struct MoveInProgress : Attachment {
-    MoveInProgress(std::string zone_name, std::unique_ptr<IncomingMove> begun) : zone(std::move(zone_name)), move(std::move(begun)) {}
+    MoveInProgress(std::string zone_name, std::unique_ptr<IncomingMove> begun)
+        : zone(std::move(zone_name)), move(std::move(begun)) {}
     std::string zone;
     std::unique_ptr<IncomingMove> move;
 };
@@ -19,20 +20,24 @@ constexpr std::string_view kAttachment = "incoming-move";
 
 Result<IncomingMove*> find_move(const Request& request) {
     auto* found = request.connection.find<MoveInProgress>(kAttachment);
-    if (found == nullptr || found->zone != request.parameters.at("zone")) return fail(Errc::wrong_state, "no migration of the zone was begun on this connection");
+    if (found == nullptr || found->zone != request.parameters.at("zone"))
+        return fail(Errc::wrong_state, "no migration of the zone was begun on this connection");
     return found->move.get();
 }
 
 Result<Json> begin_move(Request& request, client::Client& client, Log& log) {
     const std::string& zone = request.parameters.at("zone");
-    if (request.connection.find<MoveInProgress>(kAttachment) != nullptr) return fail(Errc::busy, "a migration is under way on this connection");
-    if (!zone::is_valid_zone_name(zone)) return fail(Errc::invalid_argument, "{}: {}", zone, zone::kBogusZoneName);
+    if (request.connection.find<MoveInProgress>(kAttachment) != nullptr)
+        return fail(Errc::busy, "a migration is under way on this connection");
+    if (!zone::is_valid_zone_name(zone))
+        return fail(Errc::invalid_argument, "{}: {}", zone, zone::kBogusZoneName);
     KZ_TRY(migrate::Offer offer, migrate::Offer::from_json(request.body));
-    log.info("zone '{}': {} migration {} offered by {} ({}){}", zone, migrate::move_kind_name(offer.kind), offer.migration_id, request.peer.name,
-             request.peer.address, offer.dry_run ? ", dry run" : "");
+    log.info("zone '{}': {} migration {} offered by {} ({}){}", zone, migrate::move_kind_name(offer.kind),
+             offer.migration_id, request.peer.name, request.peer.address, offer.dry_run ? ", dry run" : "");
     KZ_TRY(std::unique_ptr<IncomingMove> move, IncomingMove::begin(client, zone, std::move(offer)));
     KZ_TRY(const migrate::Acceptance acceptance, move->acceptance());
-    request.connection.attach(std::string(kAttachment), std::make_unique<MoveInProgress>(zone, std::move(move)));
+    request.connection.attach(std::string(kAttachment),
+                              std::make_unique<MoveInProgress>(zone, std::move(move)));
     return acceptance.to_json();
 }
 
@@ -43,7 +48,8 @@ Handler step_handler(std::string name, Step step, Log& log) {
     return [name = std::move(name), step = std::move(step), &log](Request& request) -> Result<Json> {
         KZ_TRY(IncomingMove* const move, find_move(request));
         Result<Json> outcome = step(*move, request);
-        log.info("zone '{}': {}: {}", request.parameters.at("zone"), name, outcome ? "done" : outcome.error().message());
+        log.info("zone '{}': {}: {}", request.parameters.at("zone"), name,
+                 outcome ? "done" : outcome.error().message());
         return outcome;
     };
 }
@@ -52,14 +58,18 @@ Handler step_handler(std::string name, Step step, Log& log) {
 
 void add_migration_routes(Router& router, client::Client& client, Log& log) {
     const std::string base = "/api/1/zones/{zone}/incoming";
-    router.add("GET", "/api/1/migration-ciphers", [](Request&) -> Result<Json> { return Json{{"ciphers", migrate::cipher_names()}}; });
+    router.add("GET", "/api/1/migration-ciphers",
+               [](Request&) -> Result<Json> { return Json{{"ciphers", migrate::cipher_names()}}; });
     router.add("POST", base, [&client, &log](Request& request) { return begin_move(request, client, log); });
-    const auto add = [&](const std::string& name, Step step) { router.add("POST", base + "/" + name, step_handler(name, std::move(step), log)); };
+    const auto add = [&](const std::string& name, Step step) {
+        router.add("POST", base + "/" + name, step_handler(name, std::move(step), log));
+    };
     add("configure", [](IncomingMove& move, const Request&) { return move.configure(); });
     add("attach", [](IncomingMove& move, const Request&) { return move.attach(); });
     add("boot", [](IncomingMove& move, const Request& request) -> Result<Json> {
         KZ_TRY(const std::uint64_t connections, json_u64(request.body, "connections"));
-        if (connections == 0 || connections >= migrate::kMaxChannels) return fail(Errc::invalid_argument, "{} memory connections are not possible", connections);
+        if (connections == 0 || connections >= migrate::kMaxChannels)
+            return fail(Errc::invalid_argument, "{} memory connections are not possible", connections);
         return move.boot(static_cast<unsigned>(connections));
     });
     add("loaded", [](IncomingMove& move, const Request& request) { return move.loaded(request.cancel_fd); });

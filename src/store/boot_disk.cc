@@ -18,18 +18,27 @@ std::string in_use_message(const std::string& zone, const storage::HostData& dat
 
 Result<zone::Device> BootDisk::device_of(const zone::Config& config) {
     const std::vector<zone::Device> devices = config.devices();
-    if (devices.empty()) return fail(Errc::invalid_argument, "the zone has no device to boot from; add one with zonecfg: add device");
+    if (devices.empty())
+        return fail(Errc::invalid_argument,
+                    "the zone has no device to boot from; add one with zonecfg: add device");
     return devices.front();
 }
 
 Result<BootDisk> BootDisk::open(const Registry& registry, const zone::Config& config) {
     KZ_TRY(const zone::Device device, device_of(config));
-    KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage), fmt::format("device {}: {}", device.id, device.storage));
-    KZ_TRY_CONTEXT(std::unique_ptr<storage::Volume> volume, storage::open_volume(suri), fmt::format("device {}", device.id));
+    KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage),
+                   fmt::format("device {}: {}", device.id, device.storage));
+    KZ_TRY_CONTEXT(std::unique_ptr<storage::Volume> volume, storage::open_volume(suri),
+                   fmt::format("device {}", device.id));
     Result<Secret> key = registry.keysource(config.name());
-    if (!key) return fail(key.error().code(), "the zone has no encryption key; import its configuration with the keysource resource, or see {}", registry.paths().key_file(config.name()).string());
+    if (!key)
+        return fail(
+            key.error().code(),
+            "the zone has no encryption key; import its configuration with the keysource resource, or see {}",
+            registry.paths().key_file(config.name()).string());
     KZ_TRY(HostIdentity host, host_identity(registry.paths()));
-    KZ_TRY_CONTEXT(storage::HostDataArea area, storage::HostDataArea::open(*volume, *key), fmt::format("device {}", device.id));
+    KZ_TRY_CONTEXT(storage::HostDataArea area, storage::HostDataArea::open(*volume, *key),
+                   fmt::format("device {}", device.id));
     return BootDisk(config.name(), std::move(host), std::move(volume), std::move(area));
 }
 
@@ -56,10 +65,12 @@ Result<void> BootDisk::initialize(const std::string& zone_uuid, std::string_view
 Result<storage::HostData> BootDisk::read_owned(const std::string& zone_uuid) {
     KZ_TRY(storage::HostData data, read());
     if (data.zone_uuid != zone_uuid) {
-        return fail(Errc::unavailable, "the boot disk belongs to another zone (uuid {}, this zone is {})", data.zone_uuid, zone_uuid);
+        return fail(Errc::unavailable, "the boot disk belongs to another zone (uuid {}, this zone is {})",
+                    data.zone_uuid, zone_uuid);
     }
     if (!data.owner) {
-        return fail(Errc::unavailable, "no host owns the zone's disk; attach it with\n   zoneadm -z {} attach", zone_);
+        return fail(Errc::unavailable,
+                    "no host owns the zone's disk; attach it with\n   zoneadm -z {} attach", zone_);
     }
     if (!host_.owns(*data.owner)) return fail(Errc::unavailable, "{}", in_use_message(zone_, data));
     return data;
@@ -67,7 +78,8 @@ Result<storage::HostData> BootDisk::read_owned(const std::string& zone_uuid) {
 
 Result<storage::HostData> BootDisk::take(bool by_force) {
     KZ_TRY(storage::HostData data, read());
-    if (data.owner && !host_.owns(*data.owner) && !by_force) return fail(Errc::unavailable, "{}", in_use_message(zone_, data));
+    if (data.owner && !host_.owns(*data.owner) && !by_force)
+        return fail(Errc::unavailable, "{}", in_use_message(zone_, data));
     data.owner = host_.as_owner();
     data.handover.reset();
     data.epoch += 1;
@@ -86,7 +98,8 @@ Result<void> BootDisk::release() {
 
 Result<void> BootDisk::hand_to(const storage::Owner& owner, std::string_view state) {
     KZ_TRY(storage::HostData data, read());
-    if (!data.owner || !host_.owns(*data.owner)) return fail(Errc::unavailable, "this host does not own the zone's disk any more");
+    if (!data.owner || !host_.owns(*data.owner))
+        return fail(Errc::unavailable, "this host does not own the zone's disk any more");
     data.owner = owner;
     data.state = state;
     data.epoch += 1;

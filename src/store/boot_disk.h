@@ -1,8 +1,8 @@
-// BootDisk: a zone's boot disk, opened together with its host data, and the rules of who may use it. For the monitor
-// and the client API.
+// BootDisk: a zone's boot disk, opened together with its host data, and the rules of who may use it. For the
+// monitor and the client API.
 //
-// The one place that decides ownership: every boot, attach, detach, install and hand-over asks here (DESIGN.md
-// section 5). An object serves one thread at a time.
+// The one place that decides ownership: every boot, attach, detach, install and hand-over asks here
+// (DESIGN.md section 5). An object serves one thread at a time.
 #pragma once
 
 #include <memory>
@@ -29,8 +29,8 @@ class BootDisk {
     // New host data of this host, whatever the disk holds: install and attach -x initialize-hostdata.
     Result<void> initialize(const std::string& zone_uuid, std::string_view state);
 
-    // Host data that says that this host owns the disk of this very zone. Otherwise an error in the original's words:
-    // Errc::unavailable with who owns it and what to do, or that nobody does (attach it).
+    // Host data that says that this host owns the disk of this very zone. Otherwise an error in the
+    // original's words: Errc::unavailable with who owns it and what to do, or that nobody does (attach it).
     Result<storage::HostData> read_owned(const std::string& zone_uuid);
     // Takes a disk that nobody owns (or, by force, somebody else does): epoch + 1, this host.
     Result<storage::HostData> take(bool by_force);
@@ -40,8 +40,12 @@ class BootDisk {
     Result<void> hand_to(const storage::Owner& owner, std::string_view state);
 
   private:
-    BootDisk(std::string zone, HostIdentity host, std::unique_ptr<storage::Volume> volume, storage::HostDataArea area)
-        : zone_(std::move(zone)), host_(std::move(host)), volume_(std::move(volume)), area_(std::move(area)) {}
+    BootDisk(std::string zone, HostIdentity host, std::unique_ptr<storage::Volume> volume,
+             storage::HostDataArea area)
+        : zone_(std::move(zone)),
+          host_(std::move(host)),
+          volume_(std::move(volume)),
+          area_(std::move(area)) {}
 
     std::string zone_;
     HostIdentity host_;

@@ -19,7 +19,8 @@ Path journal_file(const HostPaths& paths) {
 
 }  // namespace
 
-Result<void> append_journal(const HostPaths& paths, std::string_view zone, std::string_view move, Json facts) {
+Result<void> append_journal(const HostPaths& paths, std::string_view zone, std::string_view move,
+                            Json facts) {
     facts["when"] = utc_timestamp();
     facts["zone"] = zone;
     facts["move"] = move;

@@ -10,8 +10,8 @@
 
 namespace kz::store {
 
-// Adds {"when", "zone", "move", ...} to the journal; the line is written with one append. Errors are those of files:
-// callers log them, since what was done stays done.
+// Adds {"when", "zone", "move", ...} to the journal; the line is written with one append. Errors are those of
+// files: callers log them, since what was done stays done.
 Result<void> append_journal(const HostPaths& paths, std::string_view zone, std::string_view move, Json facts);
 
 // The zone's entries, oldest first; at most the last 1000. Lines that cannot be read are left out.
