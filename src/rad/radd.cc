@@ -1,11 +1,13 @@
 #include "rad/radd.h"
 
+#include "client/client.h"
 #include "crypto/tls.h"
 #include "migrate/peer_address.h"
 #include "migrate/peer_keys.h"
 #include "os/process.h"
 #include "os/service.h"
 #include "os/socket.h"
+#include "rad/migration_routes.h"
 #include "rad/server.h"
 
 namespace kz::rad {
@@ -47,14 +49,14 @@ HttpServer::Authorize authorize_by_file(const HostPaths& paths) {
     };
 }
 
-Result<void> serve(Service& service, const HostPaths& paths, const ServiceOptions& options,
-                   const AddRoutes& add_routes) {
+Result<void> serve(Service& service, const HostPaths& paths, const ServiceOptions& options) {
     const Path socket = paths.run_dir() / "rad.sock";
     KZ_TRY(const crypto::HostKey key, migrate::load_or_create_host_key(paths));
     KZ_TRY(crypto::TlsContext tls, crypto::TlsContext::server(key, crypto::ClientCertificate::required));
     Router router;
     add_host_routes(router, paths);
-    if (add_routes) add_routes(router, paths, service.log());
+    KZ_TRY(client::Client client, client::Client::open(paths));
+    add_migration_routes(router, client, service.log());
     HttpServer server(router, authorize_by_file(paths), ServerLimits{}, service.log());
     KZ_TRY(UniqueFd tcp, tcp_listen(options.address, options.port));
     server.listen_tls(std::move(tcp), std::move(tls));
@@ -70,16 +72,14 @@ Result<void> serve(Service& service, const HostPaths& paths, const ServiceOption
 
 }  // namespace
 
-int radd_main(int argc, char** argv, const AddRoutes& add_routes) {
-    return run_service_program(
-        {.program = "kz-radd",
-         .name = "radd",
-         .default_port = migrate::kRadPort,
-         .usage = kUsage,
-         .arguments = run_arguments,
-         .serve = [&](Service& service, const HostPaths& paths,
-                      const ServiceOptions& options) { return serve(service, paths, options, add_routes); }},
-        argc, argv);
+int radd_main(int argc, char** argv) {
+    return run_service_program({.program = "kz-radd",
+                                .name = "radd",
+                                .default_port = migrate::kRadPort,
+                                .usage = kUsage,
+                                .arguments = run_arguments,
+                                .serve = serve},
+                               argc, argv);
 }
 
 }  // namespace kz::rad
