@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "os/io.h"
+
 namespace kz::qemu {
 namespace {
 
@@ -73,6 +75,19 @@ Result<void> set_parameters(Qmp& qmp, json parameters) {
     return {};
 }
 
+// QEMU tells a migration's end a moment before its run state follows; until then it refuses `cont`.
+Result<void> wait_for_run_state(Qmp& qmp, Deadline deadline, int cancel_fd) {
+    constexpr milliseconds kMoment{2};
+    constexpr int kNoFd = -1;
+    while (true) {
+        KZ_TRY(const json answer, qmp.execute("query-status"));
+        if (!answer.is_object() || text(answer, "status") != "finish-migrate") return {};
+        const auto moment = wait_readable(kNoFd, deadline.earlier(Deadline::after(kMoment)), cancel_fd);
+        if (moment.error().code() != Errc::timeout || deadline.passed())
+            return std::unexpected(moment.error());
+    }
+}
+
 }  // namespace
 
 std::string_view migration_status_name(MigrationStatus status) {
@@ -135,8 +150,11 @@ Result<MigrationState> wait_for_status(Qmp& qmp, std::initializer_list<Migration
     constexpr milliseconds kLook{500};
     while (true) {
         KZ_TRY(MigrationState state, query_migration(qmp));
-        if (migration_ended(state.status) || std::ranges::find(wanted, state.status) != wanted.end())
+        if (migration_ended(state.status)) {
+            KZ_CHECK(wait_for_run_state(qmp, deadline, cancel_fd));
             return state;
+        }
+        if (std::ranges::find(wanted, state.status) != wanted.end()) return state;
         const auto change = changes.next(deadline.earlier(Deadline::after(kLook)), cancel_fd);
         if (change) continue;
         if (change.error().code() != Errc::timeout || deadline.passed())

@@ -2,8 +2,21 @@
 //
 // Order at the source: set_up_outgoing, start_outgoing, wait_for_status(pre_switchover) when asked for, then
 // continue_after_pause, wait_for_end. At the target: set_up_incoming, start_incoming, wait_for_end, cont.
-// After `completed` the source is stopped in the run state "postmigrate" and has given up its disks' locks;
-// `cont` takes them back, and fails where the target holds them.
+//
+// What QEMU 7.2 does, held by the tests:
+// - In pre_switchover the guest is already stopped (run state "finish-migrate"). cancel_migration() lets it
+// go on by
+//   itself; so does a failure. A guest that was stopped when the migration began stays stopped.
+// - After `completed` the source is stopped in "postmigrate" and has given up its disks' write locks, the
+// target is
+//   in "paused" and has not taken them. The first of the two that says `cont` gets them; the other's `cont`
+//   fails with 'Failed to get "write" lock' for as long as the first lives (where the file system has locks).
+// - The connection accepted first must be the main channel: whoever stands between must keep the order.
+// - A source with memory channels whose sockets are closed under it may hang for ever, guest and QMP with it.
+// So
+//   whoever holds the other ends must, when the target is lost, go on reading (and drop it), call
+//   cancel_migration(), and close only when the migration has ended. If the source came to `completed`
+//   meanwhile, `cont` takes the guest back.
 #pragma once
 
 #include <chrono>
