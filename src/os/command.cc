@@ -62,8 +62,8 @@ class Collector {
     }
 
     void feed() {
-        const ssize_t written = ::write(input_.get(), options_.standard_input.data() + fed_,
-                                        options_.standard_input.size() - fed_);
+        const ssize_t written =
+            write_without_signal(input_.get(), as_bytes(options_.standard_input).subspan(fed_));
         if (written > 0) fed_ += static_cast<std::size_t>(written);
         if (written < 0 && errno != EAGAIN && errno != EINTR) input_.reset();
     }

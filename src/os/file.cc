@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "os/io.h"
+#include "os/uuid.h"
 
 namespace kz {
 
@@ -38,18 +39,51 @@ Result<void> sync_directory(const Path& folder) {
     return {};
 }
 
-Result<void> write_file_atomic(const Path& path, std::string_view content, mode_t mode) {
-    std::string temporary = path.string() + ".XXXXXX";
-    UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+namespace {
+
+Path folder_of(const Path& path) {
+    return path.has_parent_path() ? path.parent_path() : Path(".");
+}
+
+// A new file beside `path`; its name stays empty until it has one. The kernel removes a file without a name
+// when we die, so that a crash leaves no litter; not every file system has such files.
+Result<UniqueFd> open_temporary(const Path& path, std::string& name) {
+    UniqueFd fd(::open(folder_of(path).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (fd) return fd;
+    std::string made = path.string() + ".XXXXXX";
+    fd.reset(::mkostemp(made.data(), O_CLOEXEC));
     if (!fd) return fail_errno(errno, path.string());
+    name = made;
+    return fd;
+}
+
+// rename(2) needs a name to start from.
+Result<void> give_name(int fd, const Path& path, std::string& name) {
+    if (!name.empty()) return {};
+    KZ_TRY(const std::string unique, random_uuid());
+    const std::string wanted = fmt::format("{}.{}", path.string(), std::string_view(unique).substr(0, 8));
+    const std::string source = fmt::format("/proc/self/fd/{}", fd);
+    if (::linkat(AT_FDCWD, source.c_str(), AT_FDCWD, wanted.c_str(), AT_SYMLINK_FOLLOW) < 0)
+        return fail_errno(errno, path.string());
+    name = wanted;
+    return {};
+}
+
+}  // namespace
+
+Result<void> write_file_atomic(const Path& path, std::string_view content, mode_t mode) {
+    std::string name;
+    KZ_TRY(const UniqueFd fd, open_temporary(path, name));
     const auto write_and_replace = [&]() -> Result<void> {
         KZ_CHECK_CONTEXT(write_all(fd.get(), as_bytes(content), Deadline::never()), path.string());
         if (::fchmod(fd.get(), mode) < 0 || ::fsync(fd.get()) < 0) return fail_errno(errno, path.string());
-        if (::rename(temporary.c_str(), path.c_str()) < 0) return fail_errno(errno, path.string());
-        return sync_directory(path.parent_path());
+        KZ_CHECK(give_name(fd.get(), path, name));
+        if (::rename(name.c_str(), path.c_str()) < 0) return fail_errno(errno, path.string());
+        name.clear();
+        return sync_directory(folder_of(path));
     };
     Result<void> written = write_and_replace();
-    if (!written) ::unlink(temporary.c_str());
+    if (!name.empty()) ::unlink(name.c_str());
     return written;
 }
 
@@ -70,16 +104,19 @@ Result<void> remove_file(const Path& path) {
         if (errno == ENOENT) return {};
         return fail_errno(errno, path.string());
     }
-    return sync_directory(path.parent_path());
+    return sync_directory(folder_of(path));
 }
 
 Result<FileLock> FileLock::acquire(const Path& path, Deadline deadline) {
     // flock(2) has no timeout; a short retry is how one waits for it with a deadline.
     constexpr std::chrono::milliseconds kRetry{10};
+    // held() takes the lock for a moment, which must not look like a holder to who tries only once.
+    constexpr int kLeastTries = 3;
     KZ_TRY(UniqueFd fd, open_file(path, O_RDWR | O_CREAT, 0600));
-    while (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
+    for (int tries = 1; ::flock(fd.get(), LOCK_EX | LOCK_NB) < 0; ++tries) {
         if (errno != EWOULDBLOCK && errno != EINTR) return fail_errno(errno, path.string());
-        if (deadline.passed()) return fail(Errc::busy, "{}: locked by another process", path.string());
+        if (deadline.passed() && tries >= kLeastTries)
+            return fail(Errc::busy, "{}: locked by another process", path.string());
         std::this_thread::sleep_for(kRetry);
     }
     return FileLock(std::move(fd));

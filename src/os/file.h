@@ -17,10 +17,11 @@ namespace kz {
 Result<std::string> read_file(const Path& path, std::size_t cap);
 
 // Writes a new file beside `path`, fsyncs it, renames it over `path` and fsyncs the folder: after a crash at
-// any point the old or the new content is there, whole. Errors leave the old file and no temporary one.
+// any point the old or the new content is there, whole. Errors leave the old file and no temporary one; so
+// does a crash while the content is being written.
 Result<void> write_file_atomic(const Path& path, std::string_view content, mode_t mode);
 
-// Creates the folder and its parents with `mode` for those it makes.
+// Creates the folder with `mode`, and the parents that are missing with 0755.
 Result<void> make_directories(const Path& path, mode_t mode);
 
 // Removes a file; a missing one is no error. Makes the removal durable.

@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
@@ -23,6 +26,27 @@ Result<void> wait_for(int fd, short events, Deadline deadline, int cancel_fd) {
 
 bool would_block() {
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+}
+
+// A pipe has no MSG_NOSIGNAL: SIGPIPE is blocked for this thread during the write, and taken away if it came.
+ssize_t write_with_blocked_sigpipe(int fd, ByteView bytes) {
+    sigset_t sigpipe;
+    sigset_t pending;
+    sigset_t previous;
+    ::sigemptyset(&sigpipe);
+    ::sigaddset(&sigpipe, SIGPIPE);
+    ::sigpending(&pending);
+    ::pthread_sigmask(SIG_BLOCK, &sigpipe, &previous);
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    const int saved_errno = errno;
+    if (written < 0 && saved_errno == EPIPE && ::sigismember(&pending, SIGPIPE) == 0) {
+        const timespec at_once{};
+        while (::sigtimedwait(&sigpipe, nullptr, &at_once) < 0 && errno == EINTR) {
+        }
+    }
+    ::pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+    errno = saved_errno;
+    return written;
 }
 
 }  // namespace
@@ -69,10 +93,16 @@ Result<void> read_exact(int fd, MutableBytes buffer, Deadline deadline, int canc
     return {};
 }
 
+ssize_t write_without_signal(int fd, ByteView bytes) {
+    const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent >= 0 || errno != ENOTSOCK) return sent;
+    return write_with_blocked_sigpipe(fd, bytes);
+}
+
 Result<void> write_all(int fd, ByteView bytes, Deadline deadline, int cancel_fd) {
     while (!bytes.empty()) {
         KZ_CHECK(wait_writable(fd, deadline, cancel_fd));
-        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        const ssize_t written = write_without_signal(fd, bytes);
         if (written < 0 && !would_block()) {
             if (errno == EPIPE || errno == ECONNRESET)
                 return fail(Errc::unavailable, "the other end closed the connection");

@@ -30,7 +30,10 @@ Result<void> wait_writable(int fd, Deadline deadline, int cancel_fd = -1);
 // One read(2) after waiting; 0 is the end of the stream.
 Result<std::size_t> read_some(int fd, MutableBytes buffer, Deadline deadline, int cancel_fd = -1);
 Result<void> read_exact(int fd, MutableBytes buffer, Deadline deadline, int cancel_fd = -1);
+// A reader that has gone is Errc::unavailable, never SIGPIPE.
 Result<void> write_all(int fd, ByteView bytes, Deadline deadline, int cancel_fd = -1);
+// As write(2), on a socket or anything else, but never raises SIGPIPE.
+ssize_t write_without_signal(int fd, ByteView bytes);
 
 Result<void> set_nonblocking(int fd, bool on);
 // Sets or clears close-on-exec (for descriptors that a child shall inherit).

@@ -79,7 +79,9 @@ void place_descriptors(const SpawnOptions& options, int* moved, int error_fd) {
         moved[i] = ::fcntl(options.fds[i].parent_fd, F_DUPFD_CLOEXEC, kOutOfTheWay);
         if (moved[i] < 0) die_in_child(error_fd);
     }
-    const int null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    // Not close-on-exec: where 0, 1 or 2 was closed, this may be one of them already. If not, it is closed
+    // below.
+    const int null_fd = ::open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; ++fd)
         ::dup2(null_fd, fd);
     ::syscall(SYS_close_range, 3U, ~0U, static_cast<unsigned>(CLOSE_RANGE_CLOEXEC));
@@ -167,6 +169,12 @@ Result<Process> Process::spawn(const SpawnOptions& options) {
     if (got > 0) {
         ::waitpid(pid, nullptr, 0);
         return fail_errno(child_errno, program);
+    }
+    if (!pidfd) {
+        // Out of descriptors: a child that cannot be watched must not run.
+        ::kill(pid, SIGKILL);
+        ::waitpid(pid, nullptr, 0);
+        return fail(Errc::io, "{}: no descriptor to watch it by", program);
     }
     // A child that has ended already keeps its entry in /proc until it is reaped.
     const Result<ProcessIdentity> identity = identify_process(pid);

@@ -40,7 +40,7 @@ struct SpawnOptions {
     std::map<std::string, std::string> environment;  // added to our own
     bool new_session = false;
     std::optional<Path> working_directory;  // entered before privileges are dropped
-    std::optional<Path> cgroup;             // a cgroup v2 folder whose cgroup.procs the child enters before exec
+    std::optional<Path> cgroup;  // a cgroup v2 folder whose cgroup.procs the child enters before exec
 };
 
 // A child of ours, or an adopted process. Dropping the object neither kills nor waits.
@@ -76,9 +76,9 @@ class Process {
 struct CommandOptions {
     Deadline deadline = Deadline::never();
     int cancel_fd = -1;
-    std::string standard_input;
-    std::map<std::string, std::string> environment;
-    std::optional<Path> working_directory;
+    std::string standard_input{};
+    std::map<std::string, std::string> environment{};
+    std::optional<Path> working_directory{};
     std::size_t output_cap = 16 * 1024 * 1024;  // more output than this is an error
 };
 struct CommandOutput {

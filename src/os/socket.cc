@@ -246,7 +246,10 @@ Result<Message> receive_message(int fd, Deadline deadline, int cancel_fd) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     KZ_CHECK(wait_readable(fd, deadline, cancel_fd));
-    const ssize_t got = ::recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+    ssize_t got = 0;
+    do {
+        got = ::recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
     if (got < 0) return fail_errno(errno, "recvmsg");
     Message message;
     for (cmsghdr* each = CMSG_FIRSTHDR(&header); each != nullptr; each = CMSG_NXTHDR(&header, each)) {
@@ -259,6 +262,8 @@ Result<Message> receive_message(int fd, Deadline deadline, int cancel_fd) {
         }
     }
     if (got == 0) return fail(Errc::unavailable, "the other end closed the connection");
+    if ((header.msg_flags & MSG_CTRUNC) != 0)
+        return fail(Errc::protocol, "message with more than {} descriptors", kMaxMessageFds);
     KZ_CHECK(
         read_exact(fd, MutableBytes(length).subspan(static_cast<std::size_t>(got)), deadline, cancel_fd));
     const std::uint32_t size = load_le<std::uint32_t>(length.data());
