@@ -37,7 +37,7 @@ inline constexpr unsigned kMaxCpus = 255;
 
 struct DiskSpec {
     unsigned index = 0;             // device id "disk<index>", node "disk<index>", below kMaxDisks
-    int fd = -1;                    // in the child, open for reading and writing
+    int fd = -1;                    // in the child, open for reading and writing (read_only: for reading)
     bool block_device = false;      // the descriptor is a block device, not a file
     std::uint64_t guest_bytes = 0;  // what the guest sees; a multiple of 512
     std::optional<unsigned> boot_index;
