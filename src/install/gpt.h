@@ -1,0 +1,39 @@
+// The partition table of a zone's disk: one partition for the boot loader, one for the root. For the
+// installers.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace kz::install {
+
+constexpr std::uint64_t kSectorSize = 512;
+constexpr std::uint64_t kMebibyte = 1024 * 1024;
+
+// In sectors; last ones are included.
+struct DiskLayout {
+    std::uint64_t sectors = 0;
+    std::uint64_t boot_first = 0;
+    std::uint64_t boot_last = 0;
+    std::uint64_t root_first = 0;
+    std::uint64_t root_last = 0;
+};
+
+// The boot loader gets 1 MiB at 1 MiB, the root the rest, to a multiple of 1 MiB. `usable_bytes` is what the
+// zone sees of its disk; the table's copy ends there, so that the host's own data behind it stays untouched.
+// Errors: Errc::invalid_argument when it is no multiple of 512 or below 8 MiB.
+Result<DiskLayout> plan_disk(std::uint64_t usable_bytes);
+
+struct PartitionTable {
+    Bytes primary;                    // at byte 0: protective MBR, header, entries (34 sectors)
+    Bytes backup;                     // at byte backup_offset: entries, header (33 sectors)
+    std::uint64_t backup_offset = 0;  // bytes
+};
+// The three UUIDs are texts as random_uuid() makes them. Errors: Errc::invalid_argument when one is not.
+Result<PartitionTable> encode_gpt(const DiskLayout& layout, std::string_view disk_uuid,
+                                  std::string_view boot_uuid, std::string_view root_uuid);
+
+}  // namespace kz::install

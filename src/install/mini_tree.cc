@@ -1,0 +1,147 @@
+#include "install/mini_tree.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/text.h"
+#include "install/grub.h"
+#include "install/tools.h"
+#include "os/file.h"
+#include "os/io.h"
+
+namespace kz::install {
+namespace {
+
+// The first error stops the rest: every step is a no-op after it. Paths are relative to the tree.
+class TreeBuilder {
+  public:
+    explicit TreeBuilder(Path root) : root_(std::move(root)) {}
+
+    void directory(const Path& path, mode_t mode) {
+        if (!outcome_) return;
+        outcome_ = make_directories(root_ / path, 0755);
+        if (outcome_) set_mode(path, mode);
+    }
+    void file(const Path& path, mode_t mode, std::string_view content) {
+        directory(path.parent_path(), 0755);
+        if (!outcome_) return;
+        Result<UniqueFd> fd =
+            open_file(root_ / path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        outcome_ = fd ? write_all(fd->get(), as_bytes(content), Deadline::never())
+                      : Result<void>(std::unexpected(fd.error()));
+        if (outcome_) set_mode(path, mode);
+    }
+    void copy(const Path& from, const Path& path, mode_t mode) {
+        directory(path.parent_path(), 0755);
+        if (!outcome_) return;
+        std::error_code error;
+        std::filesystem::copy_file(from, root_ / path, std::filesystem::copy_options::overwrite_existing,
+                                   error);
+        if (error) outcome_ = fail_errno(error.value(), from.string());
+        if (outcome_) set_mode(path, mode);
+    }
+    void link(const std::string& target, const Path& path) {
+        directory(path.parent_path(), 0755);
+        if (!outcome_) return;
+        const Path full = root_ / path;
+        if (::unlink(full.c_str()) != 0 && errno != ENOENT) outcome_ = fail_errno(errno, full.string());
+        if (outcome_ && ::symlink(target.c_str(), full.c_str()) != 0)
+            outcome_ = fail_errno(errno, full.string());
+    }
+    void fail_with(Error error) {
+        if (outcome_) outcome_ = std::unexpected(std::move(error));
+    }
+    Result<void> outcome() && { return std::move(outcome_); }
+
+  private:
+    void set_mode(const Path& path, mode_t mode) {
+        const Path full = root_ / path;
+        if (::chmod(full.c_str(), mode) != 0) outcome_ = fail_errno(errno, full.string());
+    }
+    Path root_;
+    Result<void> outcome_;
+};
+
+void add_folders(TreeBuilder& tree) {
+    for (const char* folder : {"dev", "proc", "sys", "run", "mnt", "etc", "boot/grub", "usr/bin", "usr/sbin",
+                               "usr/local/bin", "var/log", "var/kz"}) {
+        tree.directory(folder, 0755);
+    }
+    tree.directory("root", 0700);
+    tree.directory("tmp", 01777);
+    tree.link("../run", "var/run");
+}
+
+void add_shells(TreeBuilder& tree, const MiniParts& parts, const Activity& activity) {
+    tree.copy(parts.busybox, "bin/busybox", 0755);
+    const Result<std::string> applets = activity.run({parts.busybox, "--list-full"});
+    if (!applets) return tree.fail_with(applets.error());
+    tree.copy(parts.bash, "bin/bash", 0755);
+    for (const std::string& applet : split(*applets, '\n')) {
+        if (!applet.empty() && applet != "bin/busybox") tree.link("/bin/busybox", applet);
+    }
+}
+
+// Our own files. Overlaid on what busybox brought: poweroff, reboot and halt are ours.
+void add_overlay(TreeBuilder& tree, const Path& share_dir) {
+    const Path overlay = share_dir / "guest/mini/rootfs";
+    std::error_code error;
+    for (auto it = std::filesystem::recursive_directory_iterator(overlay, error);
+         !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
+        if (!it->is_regular_file()) continue;
+        const auto mode = static_cast<mode_t>(it->status().permissions()) & 07777;
+        tree.copy(it->path(), it->path().lexically_relative(overlay), mode & 0100 ? 0755 : 0644);
+    }
+    if (error) tree.fail_with(Error::from_errno(error.value(), overlay.string()));
+    for (const char* program : {"kz-clock", "kz-echo", "kz-memload"}) {
+        tree.copy(share_dir / "guest/bin" / program, Path("usr/bin") / program, 0755);
+    }
+    for (const char* action : {"poweroff", "reboot", "halt"})
+        tree.link("kz-shutdown", Path("sbin") / action);
+    tree.file("etc/shadow", 0600, "root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n");
+}
+
+void add_modules(TreeBuilder& tree, const MiniParts& parts, const Manifest& manifest) {
+    const Path folder = Path("lib/modules") / parts.release;
+    for (const KernelModule& module : parts.all_modules)
+        tree.file(folder / module.path, 0644, as_text(module.content));
+    tree.file(folder / "modules.dep", 0644, render_modules_dep(parts.all_modules));
+    tree.file("etc/modules", 0644, join(manifest.modules, "\n") + "\n");
+}
+
+void add_identity(TreeBuilder& tree, const InstallRequest& request) {
+    tree.file("etc/hostname", 0644, request.zone_name + "\n");
+    tree.file("etc/hosts", 0644,
+              fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", request.zone_name));
+    std::string network = "# INTERFACE ADDRESS/PREFIX [ROUTER], or INTERFACE none; others use DHCP.\n";
+    for (const StaticAddress& one : request.network) {
+        network += fmt::format("{} {} {}\n", one.interface, one.address, one.router);
+    }
+    tree.file("etc/kz/network", 0644, network);
+    for (const ManifestFile& file : request.manifest.files) {
+        tree.file(file.path.relative_path(), file.mode, file.content);
+    }
+}
+
+}  // namespace
+
+Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& request,
+                             std::string_view root_uuid, const Activity& activity, const Path& root) {
+    KZ_TRY(const Bytes initramfs, build_initramfs(parts, request.manifest, request.share_dir));
+    TreeBuilder tree(root);
+    tree.directory("", 0755);
+    add_folders(tree);
+    add_shells(tree, parts, activity);
+    add_overlay(tree, request.share_dir);
+    add_modules(tree, parts, request.manifest);
+    add_identity(tree, request);
+    tree.copy(parts.kernel, "boot/vmlinuz", 0644);
+    tree.file("boot/initrd.img", 0644, as_text(initramfs));
+    tree.file("boot/grub/grub.cfg", 0644, make_grub_config(root_uuid, request.manifest.kernel_arguments));
+    return std::move(tree).outcome();
+}
+
+}  // namespace kz::install

@@ -1,0 +1,119 @@
+// cpio, GPT and GRUB: bytes that a kernel, a partitioning program and a BIOS read.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "fixture.h"
+#include "install/cpio.h"
+#include "install/gpt.h"
+#include "install/grub.h"
+#include "install/tools.h"
+#include "os/process.h"
+
+namespace kz::install {
+namespace {
+
+Path golden(std::string_view name) {
+    return Path(KZ_TEST_DATA) / name;
+}
+
+TEST(Cpio, MatchesTheGoldenArchive) {
+    CpioWriter writer;
+    writer.add_directory("bin", 0755);
+    writer.add_file("bin/one", 0750, as_bytes("12345"));
+    writer.add_symlink("bin/two", "one");
+    writer.add_file("empty", 0644, {});
+    EXPECT_EQ(as_text(std::move(writer).finish()), get(golden("small.cpio")));
+}
+
+TEST(Gpt, PlacesPartitionsWithinTheUsableSize) {
+    const Result<DiskLayout> layout = plan_disk(64 * kMebibyte - 512);
+    ASSERT_TRUE(layout);
+    EXPECT_EQ(layout->sectors, 131071U);
+    EXPECT_EQ(layout->boot_first, 2048U);
+    EXPECT_EQ(layout->boot_last, 4095U);
+    EXPECT_EQ(layout->root_first, 4096U);
+    EXPECT_EQ(layout->root_last, 63U * 2048 - 1);
+    EXPECT_FALSE(plan_disk(64 * kMebibyte + 1));
+    EXPECT_FALSE(plan_disk(8 * kMebibyte - 512));
+    EXPECT_EQ(plan_disk(8 * kMebibyte)->root_last, 7U * 2048 - 1);
+}
+
+PartitionTable sample_table() {
+    return *encode_gpt(*plan_disk(63 * kMebibyte), "01020304-0506-0708-090a-0b0c0d0e0f10",
+                       "b0020304-0506-0708-090a-0b0c0d0e0f10", "70020304-0506-0708-090a-0b0c0d0e0f10");
+}
+
+TEST(Gpt, MatchesTheGoldenTable) {
+    const PartitionTable table = sample_table();
+    EXPECT_EQ(table.backup_offset, 63 * kMebibyte - 33 * kSectorSize);
+    EXPECT_EQ(as_text(table.primary), get(golden("gpt-63m-primary.bin")));
+    EXPECT_EQ(as_text(table.backup), get(golden("gpt-63m-backup.bin")));
+}
+
+using GptToolTest = FolderTest;
+TEST_F(GptToolTest, SfdiskAgrees) {
+    const Result<std::string> sfdisk = find_tool("sfdisk");
+    if (!sfdisk) GTEST_SKIP() << sfdisk.error().message();
+    const PartitionTable table = sample_table();
+    std::string image(63 * kMebibyte, '\0');
+    std::ranges::copy(table.primary, image.begin());
+    std::ranges::copy(table.backup, image.begin() + static_cast<std::ptrdiff_t>(table.backup_offset));
+    put(folder() / "disk", image);
+    const Result<std::string> verify = run_checked({*sfdisk, "--verify", folder() / "disk"});
+    ASSERT_TRUE(verify) << verify.error().message();
+    EXPECT_NE(verify->find("No errors detected"), std::string::npos) << *verify;
+    const Result<std::string> dump = run_checked({*sfdisk, "--dump", folder() / "disk"});
+    ASSERT_TRUE(dump);
+    EXPECT_NE(dump->find("label-id: 01020304-0506-0708-090A-0B0C0D0E0F10"), std::string::npos) << *dump;
+    EXPECT_NE(dump->find("type=21686148-6449-6E6F-744E-656564454649"), std::string::npos) << *dump;
+    EXPECT_NE(dump->find("type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"), std::string::npos) << *dump;
+}
+
+TEST(Gpt, RefusesWhatIsNoUuid) {
+    const std::string good = "01020304-0506-0708-090a-0b0c0d0e0f10";
+    for (const std::string bad : {"", "01020304", "x1020304-0506-0708-090a-0b0c0d0e0f10"}) {
+        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), bad, good, good)) << bad;
+        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), good, good, bad)) << bad;
+    }
+}
+
+TEST(Grub, BootImageKeepsThePartitionTable) {
+    Bytes boot(512, 0xb0);
+    Bytes disk(1024, 0xdd);
+    ASSERT_TRUE(embed_boot_image(disk, boot, 0x123456789a));
+    EXPECT_EQ(load_le<std::uint64_t>(disk.data() + 0x5c), 0x123456789aU);
+    EXPECT_EQ(disk[0], 0xb0);
+    EXPECT_EQ(disk[0x66], 0x90);
+    EXPECT_EQ(disk[0x67], 0x90);
+    EXPECT_EQ(disk[439], 0xb0);
+    EXPECT_EQ(std::count(disk.begin() + 440, disk.end(), 0xdd), 1024 - 440);
+    EXPECT_EQ(embed_boot_image(disk, Bytes(511), 1).error().code(), Errc::corrupt);
+    EXPECT_EQ(embed_boot_image(MutableBytes(disk).first(511), boot, 1).error().code(),
+              Errc::invalid_argument);
+}
+
+TEST(Grub, CoreImageLoadsItsOwnRest) {
+    Bytes core(1300, 0xc0);
+    ASSERT_TRUE(patch_core_image(core, 2048, 4096));
+    ASSERT_EQ(core.size(), 1536U);
+    EXPECT_EQ(load_le<std::uint64_t>(core.data() + 0x1f4), 2049U);
+    EXPECT_EQ(load_le<std::uint16_t>(core.data() + 0x1fc), 2U);
+    EXPECT_EQ(core[0x1f3], 0xc0);
+    EXPECT_EQ(core[0x1fe], 0xc0);
+    EXPECT_EQ(core[1300], 0);
+    EXPECT_EQ(patch_core_image(core, 2048, 1024).error().code(), Errc::no_space);
+    Bytes tiny(512);
+    EXPECT_EQ(patch_core_image(tiny, 2048, 4096).error().code(), Errc::corrupt);
+}
+
+TEST(Tools, AMissingOneNamesItsPackage) {
+    const Result<std::string> tool = find_tool("no-such-tool");
+    ASSERT_FALSE(tool);
+    EXPECT_EQ(tool.error().code(), Errc::not_found);
+    EXPECT_EQ(tool.error().message(),
+              "the program no-such-tool is missing; install the package no-such-tool");
+}
+
+}  // namespace
+}  // namespace kz::install
