@@ -179,6 +179,10 @@ void Console::handle_client(Client& client, short events) {
         if (got > 0 && hvc_) input_.insert(input_.end(), chunk.begin(), chunk.begin() + got);
         if (got == 0 || (got < 0 && !would_block())) client.gone = true;
         write_input();
+    } else if ((events & (POLLHUP | POLLERR)) != 0) {
+        // The guest takes no input and this client has hung up: what it still had to say has no place to go,
+        // and poll would report it without end.
+        client.gone = true;
     }
     if (!client.gone) send_pending(client);
 }

@@ -1,6 +1,7 @@
 #include "monitor/start.h"
 
 #include "monitor/suspend.h"
+#include "qemu/migration.h"
 
 namespace kz::monitor {
 namespace {
@@ -13,20 +14,33 @@ Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
 }
 
 // The machine that was found must not run: another host owns the disk, or its memory never came in whole.
-Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime,
-                             const Result<storage::HostData>& owned) {
+// Where host data cannot be read nothing is known, and the machine stays as it is.
+Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const Error& problem) {
+    KZ_TRY(const storage::HostData data, run.disk().read());
     run.end_machine();
-    const Result<storage::HostData> data = run.disk().read();
-    const bool handed_over = data && data->handover && data->owner == data->handover->to;
+    const bool handed_over = data.handover && data.owner == data.handover->to;
     const bool moving = handed_over || runtime.aux.contains(zone::Aux::migrating_in);
     KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {},
-                          moving ? "" : owned.error().message()));
+                          moving ? "" : problem.message()));
     run.finish();
-    if (handed_over && !run.host().owns(*data->owner))
-        return fail(Errc::wrong_state, "the zone has moved to {}", data->owner->host_name);
+    if (handed_over && !run.host().owns(*data.owner)) {
+        return fail(Errc::wrong_state, "the zone has moved to {}", data.owner->host_name);
+    }
     if (moving)
         return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
-    return std::unexpected(owned.error());
+    return std::unexpected(problem);
+}
+
+// The source committed to this host, and the monitor died before it could run the guest: its memory is in.
+Result<void> adopt_arrived(ZoneRun& run) {
+    KZ_TRY(const qemu::MigrationState migration, qemu::query_migration(run.machine()->qmp()));
+    if (migration.status != qemu::MigrationStatus::completed) {
+        KZ_CHECK(halt_zone(run, "its memory did not arrive whole; the zone boots afresh"));
+        return fail(Errc::wrong_state, "the zone's memory did not arrive whole; boot it afresh");
+    }
+    KZ_CHECK(run.write_host_state("running", std::nullopt));
+    KZ_CHECK(run.record_owned());
+    return run.run_guest();
 }
 
 // Undoes a start that failed: nothing may be left running.
@@ -88,7 +102,8 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         return adopted;
     }
     const Result<storage::HostData> data = run.disk().read_owned(run.uuid());
-    if (!data || runtime.aux.contains(zone::Aux::migrating_in)) return give_up_machine(run, runtime, data);
+    if (!data) return give_up_machine(run, runtime, data.error());
+    if (runtime.aux.contains(zone::Aux::migrating_in)) return adopt_arrived(run);
     if (data->suspend) return finish_suspend(run, *data->suspend);
     KZ_TRY(const Json status, run.machine()->qmp().execute("query-status"));
     const std::string state = json_text(status, "status").value_or("");

@@ -177,7 +177,7 @@ Result<void> ZoneRun::record_owned() {
 
 Result<void> ZoneRun::write_host_state(std::string_view state,
                                        const std::optional<storage::SuspendRecord>& suspend) {
-    KZ_TRY(storage::HostData data, disk_->read());
+    KZ_TRY(storage::HostData data, disk_->read_owned(record_.uuid));
     data.state = state;
     data.suspend = suspend;
     data.handover.reset();
