@@ -124,7 +124,13 @@ int zoneadm_migrate(const ZoneadmCall& call) {
     client::Reporter reporter = zoneadm_reporter(call);
     reporter.cancel_fd = interrupts.fd();
     if (arguments->quiet) reporter.message = nullptr;
-    if (!arguments->quiet && ::isatty(STDERR_FILENO) != 0) reporter.progress = show_progress;
+    if (!arguments->quiet && ::isatty(STDERR_FILENO) != 0) {
+        reporter.progress = show_progress;
+        reporter.message = [zone = call.zone](const std::string& text) {
+            fmt::print(stderr, "\x1b[K");
+            zoneadm_message(zone, text);
+        };
+    }
     const Result<Json> report = call.client.migrate(call.zone, arguments->options, reporter);
     if (!report) {
         zoneadm_message(call.zone, report.error().message());

@@ -28,6 +28,12 @@ constexpr seconds kLoadTime{120};
 constexpr seconds kCutoverTime{120};
 constexpr seconds kSettleTime{60};
 constexpr milliseconds kProgressStep{500};
+// QEMU stops the guest once the rest fits into this pause. A short one is tried first; each time this many
+// passes over memory have not been enough it may be twice as long, up to the longest.
+constexpr milliseconds kFirstPause{20};
+constexpr milliseconds kLongestPause{300};
+constexpr std::uint64_t kPassesPerPause = 4;
+constexpr std::uint64_t kUnlimited = 1ULL << 40;
 // A message of the control socket at the destination carries it, in base64.
 constexpr std::size_t kConsoleCarried = 24 * 1024;
 
@@ -68,6 +74,8 @@ class Outgoing {
     Result<void> move_memory();
     Result<void> start_stream();
     Result<void> wait_for_switchover();
+    void show_progress(const qemu::MigrationState& now);
+    Result<void> allow_longer_pause(const qemu::MigrationState& now);
     Result<void> commit();
     Result<bool> settle_commit();
     Result<Json> finish();
@@ -99,6 +107,8 @@ class Outgoing {
     stream::PumpTotals totals_;
     steady_clock::time_point begun_ = steady_clock::now();
     steady_clock::time_point paused_;
+    milliseconds pause_limit_ = kFirstPause;
+    std::uint64_t passes_at_pause_ = 0;
     milliseconds pause_{0};
     milliseconds total_{0};
 };
@@ -148,8 +158,10 @@ Result<void> Outgoing::start_stream() {
            connect_transport(request_.destination.host, session_, connections_ + 1, run_.interrupt().fd()));
     pumps_->accept_channels(std::move(listener), connections_ + 1,
                             sealing_body(std::move(transport), session_, request_.cipher));
-    KZ_CHECK(qemu::set_up_outgoing(
-        qmp, {.channels = connections_, .pause_before_switchover = true, .auto_converge = true}));
+    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_,
+                                         .downtime_limit = pause_limit_,
+                                         .pause_before_switchover = true,
+                                         .auto_converge = true}));
     outgoing_ = true;
     return qemu::start_outgoing(qmp, "unix:out.sock");
 }
@@ -168,14 +180,26 @@ Result<void> Outgoing::wait_for_switchover() {
             return fail(Errc::io, "QEMU: {}", state->error.empty() ? "the migration ended" : state->error);
         }
         KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
-        caller_.progress({{"transferred", now.transferred},
-                          {"remaining", now.remaining},
-                          {"total", now.total},
-                          {"iteration", now.iteration},
-                          {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
-                          {"megabits_per_second", now.megabits_per_second},
-                          {"expected_pause_ms", now.expected_downtime.count()}});
+        show_progress(now);
+        KZ_CHECK(allow_longer_pause(now));
     }
+}
+
+void Outgoing::show_progress(const qemu::MigrationState& now) {
+    caller_.progress({{"transferred", now.transferred},
+                      {"remaining", now.remaining},
+                      {"total", now.total},
+                      {"iteration", now.iteration},
+                      {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
+                      {"megabits_per_second", now.megabits_per_second},
+                      {"expected_pause_ms", now.expected_downtime.count()}});
+}
+
+Result<void> Outgoing::allow_longer_pause(const qemu::MigrationState& now) {
+    if (now.iteration < passes_at_pause_ + kPassesPerPause || pause_limit_ >= kLongestPause) return {};
+    passes_at_pause_ = now.iteration;
+    pause_limit_ = std::min(pause_limit_ * 2, kLongestPause);
+    return qemu::set_migration_limits(run_.machine()->qmp(), kUnlimited, pause_limit_);
 }
 
 // MIGRATE and SUSPEND.
