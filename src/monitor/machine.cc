@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::chrono::seconds kStartTime{30};
 constexpr std::chrono::seconds kQuitTime{5};
+constexpr std::chrono::seconds kLastMoment{1};
 constexpr int kFirstInheritedFd = 10;
 
 Path qmp_socket(const HostPaths& paths, std::string_view zone) {
@@ -54,7 +55,8 @@ Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, 
         disk_spec.block_device = S_ISBLK(status.st_mode);
         disk_spec.direct_io = (::fcntl(disk.fd.get(), F_GETFL) & O_DIRECT) != 0;
         disk_spec.guest_bytes = disk.guest_bytes;
-        disk_spec.boot_index = disk.boot_index;
+        // A kernel that is given directly comes first, and QEMU gives it the first place itself.
+        if (request.config.kernel().empty()) disk_spec.boot_index = disk.boot_index;
         disk_spec.fd = inheritance.add(std::move(copy));
         spec.disks.push_back(disk_spec);
     }
@@ -190,8 +192,12 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
     Result<std::unique_ptr<qemu::Qmp>> qmp =
         qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers));
-    if (!qmp && !machine->process_.alive()) return fail(Errc::io, "QEMU did not start{}", log_tail(log_file));
-    if (!qmp) return std::unexpected(std::move(qmp).error().context("QEMU"));
+    if (!qmp) {
+        // It closes its sockets a moment before it has ended.
+        if (machine->process_.wait(Deadline::after(kLastMoment)))
+            return fail(Errc::io, "QEMU did not start{}", log_tail(log_file));
+        return std::unexpected(std::move(qmp).error().context("QEMU"));
+    }
     machine->qmp_ = std::move(*qmp);
     return machine;
 }
@@ -237,7 +243,7 @@ Result<void> Machine::give_to_machine(const Path& file) const {
 }
 
 std::string Machine::end_reason() {
-    const Result<std::string> reason = process_.wait(Deadline::after(std::chrono::seconds(1)));
+    const Result<std::string> reason = process_.wait(Deadline::after(kLastMoment));
     return reason ? *reason : reason.error().message();
 }
 

@@ -8,6 +8,8 @@ namespace kz::monitor {
 namespace {
 
 constexpr std::chrono::seconds kDrainTime{2};
+// A kernel that restarts tries several ways, one after the other; QEMU reports each.
+constexpr std::chrono::seconds kOneReset{2};
 
 }  // namespace
 
@@ -54,7 +56,7 @@ qemu::QmpHandlers ZoneRun::handlers() {
                 [this](const qemu::QmpEvent& event) {
                     if (event.name == "SHUTDOWN") guest_shut_down = true;
                     if (event.name == "GUEST_PANICKED") guest_panicked = true;
-                    if (event.name == "RESET") console_->notice("rebooting");
+                    if (event.name == "RESET") guest_reset();
                     if (guest_shut_down || guest_panicked) wake_.signal();
                 },
             .on_close =
@@ -62,6 +64,12 @@ qemu::QmpHandlers ZoneRun::handlers() {
                     machine_lost = true;
                     wake_.signal();
                 }};
+}
+
+void ZoneRun::guest_reset() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_reset_ > kOneReset) console_->notice("rebooting");
+    last_reset_ = now;
 }
 
 Result<std::vector<OpenedDisk>> ZoneRun::open_disks() {

@@ -96,6 +96,8 @@ class ZoneRun {
     ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record,
             store::HostIdentity host, UniqueFd log, EventFd wake, EventFd interrupt);
     qemu::QmpHandlers handlers();
+    // Called on QEMU's reader thread alone.
+    void guest_reset();
     Result<std::vector<OpenedDisk>> open_disks();
     Result<void> attach_console();
     Result<void> record_machine();
@@ -114,6 +116,7 @@ class ZoneRun {
     std::optional<store::BootDisk> disk_;
     store::RuntimeRecord runtime_;
     std::atomic<bool> finished_ = false;
+    std::chrono::steady_clock::time_point last_reset_;
     std::mutex shutdown_mutex_;
     std::condition_variable shutdown_changed_;
     unsigned shutdowns_handled_ = 0;
