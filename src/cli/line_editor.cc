@@ -89,6 +89,8 @@ LineEditor::~LineEditor() {
 std::optional<std::string> LineEditor::read(std::string prompt) {
     impl_->prompt = std::move(prompt);
     impl_->abandoned = false;
+    // Before the prompt is seen: what is typed at once must not be echoed by the terminal as well.
+    el_set(impl_->editor, EL_PREP_TERM, 1);
     int count = 0;
     const char* text = el_gets(impl_->editor, &count);
     if (text == nullptr || count <= 0) return std::nullopt;

@@ -77,8 +77,10 @@ void Session::execute(std::string_view line) {
         return;
     }
     for (const Command& command : *commands) {
+        const bool had_draft = has_draft_;
         const auto outcome = carry_out(command);
         if (!outcome) report(outcome.error(), &info_of(command.verb));
+        if (!outcome && !had_draft && needs_draft(command.verb) && !is_batch()) environment_.out(kCreateHint);
         // What follows a failed command on the same line was meant for what it would have made.
         if (!outcome || done_) return;
     }
@@ -95,10 +97,8 @@ Result<void> Session::check_allowed(const VerbInfo& verb) const {
 Result<void> Session::carry_out(const Command& command) {
     const VerbInfo& verb = info_of(command.verb);
     KZ_CHECK(check_allowed(verb));
-    if (needs_draft(command.verb) && !has_draft_) {
-        if (!is_batch()) environment_.out(kCreateHint);
+    if (needs_draft(command.verb) && !has_draft_)
         return fail(Errc::not_found, "{}: {}", zone_, zone::kNoSuchZone);
-    }
     if (verb.modifies && !environment_.may_write())
         return fail(Errc::permission, "{}: {}", zone_, zone::kPermissionDenied);
     return dispatch(command);

@@ -68,6 +68,7 @@ class Session {
     Result<void> delete_zone(const Arguments& arguments);
     Result<void> revert(const Arguments& arguments);
     Result<void> commit();
+    Result<void> check_keysource() const;
     Result<void> verify();
     Result<void> export_config(const Arguments& arguments);
     Result<bool> confirm(bool force, std::string_view question, std::string_view command);

@@ -48,13 +48,6 @@ Result<void> Session::remove(const Arguments& arguments) {
     if (editor_.in_resource()) return force ? usage() : editor_.remove(rest);
     KZ_TRY(const auto places, editor_.matches(rest));
     const std::string& type = rest[0].word;
-    const auto state = saved_state();
-    if (type == "keysource" && state && zone::has_installation(*state) && !force)
-        return fail(Errc::wrong_state,
-                    "keysource: {}\nWithout its key the disk and the suspend images of zone {} cannot be "
-                    "used. Use -F to "
-                    "remove it all the same.",
-                    zone::kBadState, zone_);
     if (places.size() > 1 && !force) {
         const auto answer =
             environment_.ask(fmt::format("Are you sure you want to remove ALL '{}' resources", type));

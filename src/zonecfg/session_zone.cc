@@ -147,13 +147,26 @@ Result<void> Session::verify() {
     return {};
 }
 
+// The disks and suspend images of an installed zone are under its key. One that cannot be used (unavailable)
+// may just need the right key.
+Result<void> Session::check_keysource() const {
+    const auto state = saved_state();
+    const bool bound = state && zone::has_installation(*state) && *state != zone::State::unavailable;
+    const auto key = saved_ ? saved_->keysource_raw() : std::nullopt;
+    if (!bound || !key || key == editor_.config().keysource_raw()) return {};
+    return fail(
+        Errc::wrong_state,
+        "keysource: {}\nZone {} is installed: without this key its disks and suspend images cannot be used.",
+        zone::kBadState, saved_->name());
+}
+
 Result<void> Session::commit() {
     const zone::Config& draft = editor_.config();
     const zone::Report report = zone::verify(draft);
     if (!report.ok()) return fail(Errc::invalid_argument, "{}", join(report.errors, "\n"));
     if (!is_changed()) return {};
-    auto stored = saved_;
-    KZ_CHECK(environment_.save(draft, stored));
+    KZ_CHECK(check_keysource());
+    KZ_CHECK(environment_.save(draft, saved_));
     saved_ = draft;
     return {};
 }

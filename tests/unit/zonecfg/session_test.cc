@@ -370,14 +370,21 @@ TEST_F(SessionTest, Renaming) {
     EXPECT_EQ(environment.errors, "ant1: Zone state is invalid for the requested operation\n");
 }
 
-TEST_F(SessionTest, KeyOfAnInstalledZoneIsNotRemovedLightly) {
+TEST_F(SessionTest, KeyOfAnInstalledZoneStays) {
     have_zone("ant1", zone::State::installed);
     ASSERT_TRUE(environment.zones.at("ant1").set_keysource_raw("00112233445566778899aabbccddeeff"));
-    EXPECT_EQ(batch({"remove keysource"}), kExitError);
-    EXPECT_THAT(environment.errors,
-                HasSubstr("keysource: Zone state is invalid for the requested operation\n"));
-    EXPECT_TRUE(environment.zones.at("ant1").keysource_raw());
-    EXPECT_EQ(batch({"remove -F keysource"}), kExitOk);
+    const std::string other = "select keysource; set raw=ff112233445566778899aabbccddeeff; end";
+    for (const std::string& line : {std::string("remove keysource"), other}) {
+        environment.errors.clear();
+        EXPECT_EQ(batch({line}), kExitError);
+        EXPECT_THAT(environment.errors,
+                    HasSubstr("keysource: Zone state is invalid for the requested operation\n"));
+    }
+    EXPECT_EQ(environment.saves, 0);
+    environment.states["ant1"] = zone::State::unavailable;
+    EXPECT_EQ(batch({other}), kExitOk) << "the right key makes it available again";
+    environment.states["ant1"] = zone::State::configured;
+    EXPECT_EQ(batch({"remove keysource"}), kExitOk);
     EXPECT_FALSE(environment.zones.at("ant1").keysource_raw());
 }
 
