@@ -58,6 +58,8 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string accel, json_text(request, "accel"));
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_CHECK(run_.open_disk());
+    // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
+    run_.console().restore({{}, 0});
     KZ_TRY(session_, migrate::Session::generate());
     Result<void> started =
         run_.start_machine({.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});

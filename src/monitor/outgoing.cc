@@ -1,5 +1,6 @@
 #include "monitor/outgoing.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "crypto/random.h"
@@ -251,10 +252,15 @@ Result<void> Outgoing::commit() {
                 written.error().message(), committed.error().message(), run_.zone());
 }
 
+// The end of the console's history, from the start of a line on.
 Json Outgoing::carried_console() const {
-    Console::Snapshot console = run_.console().snapshot();
-    const std::size_t carried = std::min(console.history.size(), kConsoleCarried);
-    return {{"console", to_base64(ByteView(console.history).last(carried))}, {"console_end", console.end}};
+    const Console::Snapshot console = run_.console().snapshot();
+    ByteView carried = ByteView(console.history).last(std::min(console.history.size(), kConsoleCarried));
+    const auto line_end = std::ranges::find(carried, Byte{'\n'});
+    if (carried.size() < console.history.size() && line_end != carried.end()) {
+        carried = carried.subspan(static_cast<std::size_t>(line_end - carried.begin()) + 1);
+    }
+    return {{"console", to_base64(carried)}, {"console_end", console.end}};
 }
 
 Json Outgoing::report() const {
