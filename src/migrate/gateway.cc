@@ -59,7 +59,8 @@ struct Gateway::Impl {
     Result<Registration> read_registration(int monitor) const;
     void displace_oldest();
     void finish_hello(PendingConnection& connection);
-    void hand_over(const PendingConnection& connection, const Session& session, const stream::Hello& hello);
+    void hand_over(const PendingConnection& connection, const RegisteredSession& session,
+                   const stream::Hello& hello);
     void report(bool now);
     Result<void> run(int stop_fd);
     GatewayCounters snapshot() const {
@@ -138,7 +139,7 @@ void Gateway::Impl::read_hellos(const Round& round) {
 }
 
 void Gateway::Impl::finish_hello(PendingConnection& connection) {
-    const Session* session = nullptr;
+    const RegisteredSession* session = nullptr;
     stream::Hello hello;
     switch (sessions.judge(connection.hello, &session, &hello)) {
         case HelloVerdict::good:
@@ -154,7 +155,7 @@ void Gateway::Impl::finish_hello(PendingConnection& connection) {
     }
 }
 
-void Gateway::Impl::hand_over(const PendingConnection& connection, const Session& session,
+void Gateway::Impl::hand_over(const PendingConnection& connection, const RegisteredSession& session,
                               const stream::Hello& hello) {
     const int fd = connection.fd.get();
     const auto sent = send_message(session.monitor.get(), as_text(connection.hello), std::span(&fd, 1),

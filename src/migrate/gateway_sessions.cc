@@ -25,11 +25,13 @@ Result<void> SessionTable::check_room(const SessionId& id) const {
 }
 
 void SessionTable::add(Registration registration, UniqueFd monitor) {
-    sessions_.emplace(registration.id, Session{std::move(monitor), std::move(registration.proof_key),
-                                               std::vector<bool>(registration.connections)});
+    sessions_.emplace(registration.id,
+                      RegisteredSession{std::move(monitor), std::move(registration.proof_key),
+                                        std::vector<bool>(registration.connections)});
 }
 
-HelloVerdict SessionTable::judge(const HelloBytes& bytes, const Session** session, stream::Hello* hello) {
+HelloVerdict SessionTable::judge(const HelloBytes& bytes, const RegisteredSession** session,
+                                 stream::Hello* hello) {
     const auto decoded = stream::decode_hello(bytes);
     if (!decoded) return HelloVerdict::malformed;
     const auto found = sessions_.find(decoded->session);

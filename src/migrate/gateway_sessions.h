@@ -26,7 +26,7 @@ struct PendingConnection {
     Progress read();
 };
 
-struct Session {
+struct RegisteredSession {
     UniqueFd monitor;
     Secret proof_key;
     std::vector<bool> taken;  // by channel
@@ -43,14 +43,14 @@ class SessionTable {
     // There is room.
     void add(Registration registration, UniqueFd monitor);
     void remove(const SessionId& id) { sessions_.erase(id); }
-    const std::map<SessionId, Session>& all() const { return sessions_; }
+    const std::map<SessionId, RegisteredSession>& all() const { return sessions_; }
 
     // Judges a whole hello and, when it is good, marks its channel as taken and gives its session.
-    HelloVerdict judge(const HelloBytes& bytes, const Session** session, stream::Hello* hello);
+    HelloVerdict judge(const HelloBytes& bytes, const RegisteredSession** session, stream::Hello* hello);
 
   private:
     std::size_t limit_;
-    std::map<SessionId, Session> sessions_;
+    std::map<SessionId, RegisteredSession> sessions_;
 };
 
 }  // namespace kz::migrate

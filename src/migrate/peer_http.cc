@@ -18,7 +18,7 @@ using ResponseParser = http::response_parser<http::string_body>;
 constexpr unsigned kHttp11 = 11;
 constexpr std::string_view kProduct = "kzones";
 constexpr std::size_t kReadSize = 16 * 1024;
-// Room in the buffer for what the parser does not take before it is whole (a header, a chunk's line).
+// Room in the buffer beyond a header, which the parser takes only when it is whole.
 constexpr std::size_t kBufferSlack = 16 * 1024;
 
 beast::string_view boost_view(std::string_view text) {
@@ -58,7 +58,8 @@ std::unexpected<Error> parse_failure(const beast::error_code& status) {
 template <typename Parser>
 Result<void> read_message(Parser& parser, std::string& buffer, const HttpLimits& limits, Transport& transport,
                           Deadline deadline, int cancel_fd) {
-    parser.eager(true);
+    // The header alone at first: it says whether the body is one that is taken.
+    parser.eager(false);
     parser.header_limit(limits.header);
     parser.body_limit(limits.body);
     std::array<Byte, kReadSize> chunk;
@@ -68,10 +69,17 @@ Result<void> read_message(Parser& parser, std::string& buffer, const HttpLimits&
         buffer.erase(0, used);
         if (parser.is_done()) return {};
         if (status && status != http::error::need_more) return parse_failure(status);
+        if (parser.is_header_done() && !parser.eager()) {
+            if (parser.chunked()) return fail(Errc::protocol, "HTTP: chunked bodies are not taken");
+            parser.eager(true);
+            if (!buffer.empty()) continue;
+        }
         if (buffer.size() > limits.header + kBufferSlack) return parse_failure(http::error::buffer_overflow);
         KZ_TRY(const std::size_t got, transport.read_some(chunk, deadline, cancel_fd));
         buffer += as_text(ByteView(chunk).first(got));
         if (got != 0) continue;
+        // put_eof() may only be told of the end of a message that has begun.
+        if (!parser.got_some()) return parse_failure(http::error::end_of_stream);
         status = {};
         parser.put_eof(status);
         if (status) return parse_failure(status);

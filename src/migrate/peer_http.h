@@ -2,8 +2,10 @@
 // (migrate/peer.h) and the server of src/rad. Not for anyone else.
 //
 // Boost.Beast parses and serialises; this floor reads and writes, so that every byte waits under a deadline
-// and can be cancelled. Bodies are whole strings of at most HttpLimits::body bytes; chunked bodies are read
-// too. No pipelining: a client sends its next request after it has the answer to the last.
+// and can be cancelled. Bodies are whole strings of at most HttpLimits::body bytes with a Content-Length.
+// Chunked ones are refused: nobody needs them here, and the parser for them (Boost 1.74) fails assertions on
+// input that is cut at the wrong place. No pipelining: a client sends its next request after it has the
+// answer to the last.
 #pragma once
 
 #include <string>

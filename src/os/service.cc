@@ -137,14 +137,20 @@ Result<Service> Service::start(std::string_view name, const HostPaths& paths, co
 
 namespace {
 
+Result<void> serve_locked(const ServiceProgram& program, const HostPaths& paths,
+                          const ServiceOptions& options) {
+    KZ_TRY(Service service, Service::start(program.name, paths, options));
+    Result<void> served = program.serve(service, paths, options);
+    if (!served && !options.log_file.empty()) service.log().error("{}", served.error().message());
+    return served;
+}
+
 Result<void> serve_in_foreground(const ServiceProgram& program, const HostPaths& paths,
                                  const ServiceOptions& options) {
-    auto service = Service::start(program.name, paths, options);
-    Result<void> served =
-        service ? program.serve(*service, paths, options) : std::unexpected(std::move(service).error());
-    // Without effect once the program has said that it is ready.
+    Result<void> served = serve_locked(program, paths, options);
+    // Without effect once the program has said that it is ready. A failure is told when lock and pid file are
+    // gone, so that who hears it may start the program again at once.
     report_ready(served);
-    if (!served && service && !options.log_file.empty()) service->log().error("{}", served.error().message());
     return served;
 }
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "os/io.h"
 #include "os/socket.h"
 
@@ -65,10 +67,16 @@ TEST_F(HttpMessages, MessagesThatArriveTogetherAreReadOneByOne) {
     EXPECT_FALSE(reader_.wait(*transport_, Deadline::after(5s)).value());
 }
 
-TEST_F(HttpMessages, ChunkedBodiesAreRead) {
-    receive(
-        "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
-    EXPECT_EQ(request().value().body, "abcde");
+TEST_F(HttpMessages, AChunkedBodyIsRefused) {
+    receive("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    EXPECT_EQ(request().error().code(), Errc::protocol);
+}
+
+TEST_F(HttpMessages, ABodyMayComeInPieces) {
+    auto receiving = std::async(std::launch::async, [&] { return request(); });
+    for (const char each : std::string_view("POST /x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"))
+        receive({&each, 1}, /*end=*/false);
+    EXPECT_EQ(receiving.get().value().body, "abc");
 }
 
 TEST_F(HttpMessages, ABodyBeyondTheLimitIsRefusedBeforeItComes) {
@@ -76,23 +84,9 @@ TEST_F(HttpMessages, ABodyBeyondTheLimitIsRefusedBeforeItComes) {
     EXPECT_EQ(request().error().code(), Errc::no_space);
 }
 
-TEST_F(HttpMessages, AChunkedBodyBeyondTheLimitIsRefused) {
-    std::string text = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (int i = 0; i < 5; ++i)
-        text += "400\r\n" + std::string(1024, 'x') + "\r\n";
-    receive(text, /*end=*/false);
-    EXPECT_EQ(request().error().code(), Errc::no_space);
-}
-
 TEST_F(HttpMessages, AHeaderBeyondTheLimitIsRefused) {
     receive("GET / HTTP/1.1\r\nX: " + std::string(2000, 'x'), /*end=*/false);
     EXPECT_EQ(request().error().code(), Errc::no_space);
-}
-
-TEST_F(HttpMessages, AnEndlessChunkLineIsRefused) {
-    receive("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;" + std::string(60'000, 'x'),
-            /*end=*/false);
-    EXPECT_FALSE(request().has_value());
 }
 
 TEST_F(HttpMessages, WhatIsNotHttpIsAProtocolError) {
@@ -103,6 +97,12 @@ TEST_F(HttpMessages, WhatIsNotHttpIsAProtocolError) {
 TEST_F(HttpMessages, AMessageThatIsCutOffIsNotTakenAsWhole) {
     receive("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345");
     EXPECT_EQ(request().error().code(), Errc::unavailable);
+}
+
+TEST_F(HttpMessages, AnEndInsteadOfAMessageIsAnError) {
+    receive("");
+    EXPECT_EQ(request().error().code(), Errc::unavailable);
+    EXPECT_EQ(response().error().code(), Errc::unavailable);
 }
 
 TEST_F(HttpMessages, ASlowMessageEndsAtItsDeadline) {
