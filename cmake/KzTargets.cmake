@@ -18,6 +18,7 @@ function(kz_program name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
   add_executable(${name} ${CMAKE_SOURCE_DIR}/src/bin/${name}/main.cc)
   target_link_libraries(${name} PRIVATE kz_options ${ARG_DEPS})
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
 # kz_unit_test(NAME [DEPS lib...]): every *_test.cc of the current folder as one program; each case is a CTest test.

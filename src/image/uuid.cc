@@ -21,7 +21,7 @@ Result<UuidBytes> parse_uuid(std::string_view text) {
     }
     const auto bytes = from_hex(digits);
     if (!bytes) return malformed();
-    UuidBytes uuid;
+    UuidBytes uuid{};
     std::ranges::copy(*bytes, uuid.begin());
     return uuid;
 }

@@ -13,7 +13,7 @@ Result<void> Activity::check() const {
 Result<std::string> Activity::run(std::vector<std::string> argv, const Path& working_directory) const {
     CommandOptions options;
     options.cancel_fd = cancel_fd;
-    options.environment["LC_ALL"] = "C";
+    options.environment.emplace("LC_ALL", "C");
     options.working_directory = working_directory;
     return run_checked(std::move(argv), options);
 }
