@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes golden.kzimage, from the layout in src/image/format.h alone: a second implementation of the format.
 
 Needs python3-cryptography.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Writes the golden files of src/stream, from the layouts in record.h, keys.h and hello.h alone.
 
 A second implementation of the formats: it shares no code with the product. Needs python3-cryptography.
