@@ -35,10 +35,14 @@ class Clock(unittest.TestCase):
             check_consecutive(self.ticks(4, 5, 5, 6))
 
     def test_gaps_are_told_beyond_the_interval(self):
-        ticks = [Tick(moment, 1, 0.0) for moment in (1.0, 1.01, 1.26, 5.0)]
-        self.assertAlmostEqual(longest_gap_ms(ticks, 10, until=2.0), 3730)
-        self.assertAlmostEqual(longest_gap_ms(ticks, 10, until=1.2), 240)
+        ticks = [Tick(moment, number, 0.0) for number, moment in enumerate((1.0, 1.01, 1.26, 1.27, 1.28, 1.29, 1.3, 5.0))]
+        self.assertAlmostEqual(longest_gap_ms(ticks, 10), 3690)
+        self.assertAlmostEqual(longest_gap_ms(ticks, 10, until=1.05), 240)
         self.assertEqual(longest_gap_ms([], 10), 0)
+
+    def test_a_straggler_does_not_split_a_gap(self):
+        ticks = [Tick(moment, number, 0.0) for number, moment in enumerate((1.0, 1.01, 1.5, 2.01, 2.02))]
+        self.assertAlmostEqual(longest_gap_ms(ticks, 10), 980)
 
 
 class Watching(unittest.TestCase):
@@ -84,7 +88,7 @@ class Watching(unittest.TestCase):
             self.play("node2", 3, 4, pause=0.3)
             gap = longest_gap_ms(consoles.wait_tick(4), 10)
             self.assertGreater(gap, 280)
-            self.assertLess(gap, 3000)
+            self.assertLess(gap, 10000)
 
 
 if __name__ == "__main__":

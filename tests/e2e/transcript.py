@@ -89,7 +89,7 @@ def expression_of(lines):
             pattern += r"(?:.*\n)*?"
             continue
         repeated = line.startswith("+ ")
-        parts = re.split(r"\{\{(.*?)\}\}", line[2:] if repeated else line.rstrip())
+        parts = re.split(r"\{\{(.*?)\}\}(?!\})", line[2:] if repeated else line.rstrip())
         body = "".join(f"(?:{part})" if index % 2 else re.escape(part) for index, part in enumerate(parts))
         pattern += f"(?:{body} *\\n)+" if repeated else f"{body} *\\n"
     return pattern

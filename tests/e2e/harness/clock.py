@@ -3,6 +3,7 @@ still."""
 import re
 from dataclasses import dataclass
 
+STRAGGLERS = 3
 TICK = re.compile(r"tick (\d+) (\d+\.\d{3})$")
 
 
@@ -34,7 +35,9 @@ def check_increasing(ticks):
 
 
 def longest_gap_ms(ticks, interval_ms, since=0.0, until=float("inf")):
-    """The longest time between two ticks that touches the span, beyond the interval that they are meant to have."""
-    gaps = [later.moment - earlier.moment for earlier, later in zip(ticks, ticks[1:])
+    """The longest time that the clock stood still within the span: what neighbouring ticks took beyond what they are
+    meant to. A line or two that left the machine only when it was ended do not split that time in two."""
+    gaps = [(later.moment - earlier.moment) * 1000 - interval_ms * (later.sequence - earlier.sequence)
+            for index, earlier in enumerate(ticks) for later in ticks[index + 1:index + 1 + STRAGGLERS + 1]
             if later.moment >= since and earlier.moment <= until]
-    return max(0.0, max(gaps, default=0.0) * 1000 - interval_ms)
+    return max(0.0, max(gaps, default=0.0))
