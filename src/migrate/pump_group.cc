@@ -9,25 +9,38 @@ namespace {
 
 // Large local buffers matter more than anything else here: each saves a wake-up of QEMU (measurements.md).
 constexpr int kLocalBuffer = 4 * 1024 * 1024;
+constexpr std::size_t kDropped = 256 * 1024;
 
 }  // namespace
 
 Result<std::unique_ptr<PumpGroup>> PumpGroup::create() {
     KZ_TRY(EventFd cancel, EventFd::create());
-    return std::unique_ptr<PumpGroup>(new PumpGroup(std::move(cancel)));
+    KZ_TRY(EventFd release, EventFd::create());
+    return std::unique_ptr<PumpGroup>(new PumpGroup(std::move(cancel), std::move(release)));
 }
 
 PumpGroup::~PumpGroup() {
     cancel();
+    release_.signal();
     [[maybe_unused]] const auto outcome = join();
 }
 
 void PumpGroup::accept_channels(UniqueFd listener, unsigned channels, PumpBody body) {
-    acceptor_ = std::jthread([this, owned = std::move(listener), channels, pump = std::move(body)] {
+    const PumpBody moved_or_dropped = [this, pump = std::move(body)](unsigned channel, int local_fd,
+                                                                     const stream::PumpRules& rules,
+                                                                     stream::PumpCounters& counters) {
+        Result<stream::PumpTotals> moved = pump(channel, local_fd, rules, counters);
+        if (!moved) {
+            record_failure(Error(moved.error()).context(fmt::format("channel {}", channel)));
+            drop(local_fd);
+        }
+        return moved;
+    };
+    acceptor_ = std::jthread([this, owned = std::move(listener), channels, moved_or_dropped] {
         for (unsigned channel = 0; channel < channels; ++channel) {
-            Result<UniqueFd> local = accept_connection(owned.get(), Deadline::never(), cancel_.fd());
+            Result<UniqueFd> local = accept_connection(owned.get(), Deadline::never(), release_.fd());
             if (!local) return record_failure(std::move(local).error());
-            start(channel, std::move(*local), pump);
+            start(channel, std::move(*local), moved_or_dropped);
         }
     });
 }
@@ -41,13 +54,13 @@ Result<void> PumpGroup::connect_channels(const Path& socket, unsigned channels, 
     return {};
 }
 
-void PumpGroup::start(unsigned channel, UniqueFd local, const PumpBody& body) {
+void PumpGroup::start(unsigned channel, UniqueFd local, PumpBody body) {
     set_socket_buffers(local.get(), kLocalBuffer);
     const std::lock_guard lock(mutex_);
     stream::PumpCounters& counters = counters_.emplace_back();
-    threads_.emplace_back([this, channel, owned = std::move(local), body, &counters] {
+    threads_.emplace_back([this, channel, owned = std::move(local), pump = std::move(body), &counters] {
         const stream::PumpRules rules{.cancel_fd = cancel_.fd(), .input_stall = {}, .output_stall = {}};
-        Result<stream::PumpTotals> moved = body(channel, owned.get(), rules, counters);
+        Result<stream::PumpTotals> moved = pump(channel, owned.get(), rules, counters);
         if (!moved) record_failure(std::move(moved).error().context(fmt::format("channel {}", channel)));
     });
 }
@@ -57,10 +70,25 @@ void PumpGroup::record_failure(Error error) {
         const std::lock_guard lock(mutex_);
         if (!failure_) failure_ = std::move(error);
     }
+    cancel();
+}
+
+void PumpGroup::cancel() {
     cancel_.signal();
+    if (joining_) release_.signal();
+}
+
+void PumpGroup::drop(int local_fd) const {
+    Bytes chunk(kDropped);
+    while (true) {
+        const Result<std::size_t> got = read_some(local_fd, chunk, Deadline::never(), release_.fd());
+        if (!got || *got == 0) return;
+    }
 }
 
 Result<stream::PumpTotals> PumpGroup::join() {
+    joining_ = true;
+    if (wait_readable(cancel_.fd(), Deadline::after(std::chrono::milliseconds(0)))) release_.signal();
     if (acceptor_.joinable()) acceptor_.join();
     // The acceptor alone adds threads, and it has ended.
     for (std::jthread& thread : threads_) {

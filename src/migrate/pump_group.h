@@ -3,8 +3,13 @@
 // One thread a channel. The first that fails stops all others: half a stream is of no use. Channels are made
 // by accept_channels() (QEMU connects to us: it sends) or connect_channels() (we connect to QEMU: it
 // receives).
+//
+// A QEMU that sends may hang for ever, its guest too, when its sockets are closed under it
+// (qemu/migration.h). So what it sends after a failure is read and dropped until it closes them itself, or
+// until join() or the end of the group: whoever gives a stream up ends QEMU's migration before.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <list>
 #include <memory>
@@ -38,9 +43,10 @@ class PumpGroup {
     // pumps each.
     Result<void> connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline);
 
-    // Waits until every channel has ended. The first error of any, Errc::cancelled when cancel() was first.
+    // Waits until every channel has ended; closes those that have failed. The first error of any,
+    // Errc::cancelled when cancel() was first.
     Result<stream::PumpTotals> join();
-    void cancel() { cancel_.signal(); }
+    void cancel();
     // Readable when a channel has failed or all was cancelled.
     int failed_fd() const { return cancel_.fd(); }
     // Nothing while nothing has failed.
@@ -49,11 +55,14 @@ class PumpGroup {
     stream::PumpTotals totals() const;
 
   private:
-    explicit PumpGroup(EventFd cancel) : cancel_(std::move(cancel)) {}
-    void start(unsigned channel, UniqueFd local, const PumpBody& body);
+    PumpGroup(EventFd cancel, EventFd release) : cancel_(std::move(cancel)), release_(std::move(release)) {}
+    void start(unsigned channel, UniqueFd local, PumpBody body);
     void record_failure(Error error);
+    void drop(int local_fd) const;
 
     EventFd cancel_;
+    EventFd release_;
+    std::atomic<bool> joining_ = false;
     mutable std::mutex mutex_;
     std::optional<Error> failure_;
     std::list<stream::PumpCounters> counters_;

@@ -1,5 +1,6 @@
 #include "monitor/incoming.h"
 
+#include "monitor/carried_stream.h"
 #include "monitor/stream_channels.h"
 #include "qemu/migration.h"
 #include "store/journal.h"
@@ -37,7 +38,13 @@ Incoming::~Incoming() {
 }
 
 Result<Json> Incoming::handle(const std::string& name, const Json& request) {
-    if (name == "incoming-boot") return boot(request);
+    if (name == "incoming-boot") {
+        if (run_.machine() != nullptr) return fail(Errc::wrong_state, "the zone is already running");
+        Result<Json> booted = boot(request);
+        // A monitor that waits for nothing shall not stay.
+        if (!booted) KZ_CHECK(cancel());
+        return booted;
+    }
     if (run_.machine() == nullptr || migration_id_.empty())
         return fail(Errc::wrong_state, "no migration to this host is under way");
     if (name == "incoming-loaded") return loaded();
@@ -48,7 +55,6 @@ Result<Json> Incoming::handle(const std::string& name, const Json& request) {
 }
 
 Result<Json> Incoming::boot(const Json& request) {
-    if (run_.machine() != nullptr) return fail(Errc::wrong_state, "the zone is already running");
     KZ_TRY(const std::uint64_t connections, json_u64(request, "connections"));
     if (connections == 0 || connections > kMaxConnections)
         return fail(Errc::protocol, "{} memory connections are not possible", connections);
@@ -65,10 +71,7 @@ Result<Json> Incoming::boot(const Json& request) {
         run_.start_machine({.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
     if (started) started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
-    if (!started) {
-        run_.end_machine();
-        return std::unexpected(std::move(started).error());
-    }
+    if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;
     return session_.to_json();
 }
@@ -96,11 +99,9 @@ Result<void> Incoming::start_receiving(unsigned connections, crypto::Cipher ciph
 }
 
 Result<Json> Incoming::loaded() {
-    const Result<qemu::MigrationState> ended =
-        qemu::wait_for_end(run_.machine()->qmp(), Deadline::after(kLoadTime), run_.interrupt().fd());
-    // A broken stream is the cause, QEMU's complaint about it only the consequence.
-    if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
-    if (!ended) return std::unexpected(Error(ended.error()).context("loading the zone's memory"));
+    KZ_CHECK_CONTEXT(
+        wait_for_stream(run_.machine()->qmp(), *pumps_, Deadline::after(kLoadTime), run_.interrupt().fd()),
+        "loading the zone's memory");
     if (receiver_.joinable()) receiver_.join();
     KZ_CHECK(received_);
     KZ_CHECK(pumps_->join());
@@ -130,7 +131,7 @@ Result<Json> Incoming::cancel() {
     if (pumps_) pumps_->cancel();
     if (receiver_.joinable()) receiver_.join();
     pumps_.reset();
-    run_.end_machine();
+    run_.drop_machine();
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
     run_.finish();
     return Json::object();

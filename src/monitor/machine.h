@@ -73,6 +73,8 @@ class Machine {
 
     // `quit`, then SIGKILL when that takes too long.
     void end();
+    // SIGKILL at once.
+    void kill() { process_.kill_and_wait(); }
 
   private:
     Machine(Process process, std::string machine_type, Path folder)

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::chrono::seconds kLockTime{10};
 constexpr std::chrono::seconds kFlushTime{2};
+constexpr int kIdleTimeMs = 60'000;
 
 enum class Mode { boot = 1, ready, incoming, adopt };
 
@@ -118,13 +119,23 @@ void handle_shutdown(ZoneRun& run) {
     run.shutdown_handled();
 }
 
+// The zone stays where it came from, unless that host has handed it over already.
+Result<void> end_arrival(ZoneRun& run, const std::string& reason) {
+    if (run.disk().read_owned(run.uuid())) return halt_zone(run, reason);
+    run.end_machine();
+    KZ_CHECK(run.set_down(zone::State::configured, {}));
+    run.finish();
+    return {};
+}
+
 void handle_machine_end(ZoneRun& run) {
     const std::string reason =
         fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
                     (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
     run.log().error("{}", reason);
-    if (const Result<void> halted = halt_zone(run, reason); !halted)
-        run.log().error("{}", halted.error().message());
+    const bool arriving = run.runtime().aux.contains(zone::Aux::migrating_in);
+    if (const Result<void> ended = arriving ? end_arrival(run, reason) : halt_zone(run, reason); !ended)
+        run.log().error("{}", ended.error().message());
 }
 
 // What QEMU reported is acted on when no operation is under way; one that is gets interrupted.
@@ -142,10 +153,21 @@ void look_at_machine(ZoneRun& run) {
     }
 }
 
+// Started for a zone that was to come from another host, and nobody has said what to do since.
+bool forgotten(ZoneRun& run) {
+    const std::unique_lock lock(run.operation(), std::try_to_lock);
+    return lock && run.machine() == nullptr;
+}
+
 void run_until_finished(ZoneRun& run, int signal_fd) {
     while (!run.finished()) {
         std::array<pollfd, 2> polled{pollfd{run.wake().fd(), POLLIN, 0}, pollfd{signal_fd, POLLIN, 0}};
-        if (::poll(polled.data(), polled.size(), -1) < 0) continue;
+        const int ready = ::poll(polled.data(), polled.size(), kIdleTimeMs);
+        if (ready < 0) continue;
+        if (ready == 0) {
+            if (forgotten(run)) run.finish();
+            continue;
+        }
         run.wake().reset();
         if (polled[1].revents != 0) {
             signalfd_siginfo info{};

@@ -7,6 +7,7 @@
 #include "migrate/offer.h"
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
+#include "monitor/carried_stream.h"
 #include "monitor/stream_channels.h"
 #include "os/socket.h"
 #include "qemu/migration.h"
@@ -180,6 +181,7 @@ Result<void> Outgoing::wait_for_switchover() {
             if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
             return fail(Errc::io, "QEMU: {}", state->error.empty() ? "the migration ended" : state->error);
         }
+        if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
         KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
         show_progress(now);
         KZ_CHECK(allow_longer_pause(now));
@@ -219,7 +221,7 @@ Result<void> Outgoing::move_memory() {
     caller_.message("Suspending zone on source host.");
     qemu::Qmp& qmp = run_.machine()->qmp();
     KZ_CHECK(qemu::continue_after_pause(qmp));
-    KZ_CHECK(qemu::wait_for_end(qmp, Deadline::after(kCutoverTime), run_.interrupt().fd()));
+    KZ_CHECK(wait_for_stream(qmp, *pumps_, Deadline::after(kCutoverTime), run_.interrupt().fd()));
     KZ_TRY(totals_, pumps_->join());
     caller_.message("Waiting for migration to complete.");
     KZ_CHECK(call("POST", "loaded", Json::object(), kLoadTime));
@@ -301,23 +303,19 @@ Error Outgoing::roll_back(Error cause) {
     caller_.message("Cleaning up.");
     // What undoes must not be cancelled by what cancelled the migration.
     run_.interrupt().reset();
-    if (pumps_) pumps_->cancel();
-    if (run_.machine() != nullptr && outgoing_) {
-        [[maybe_unused]] const auto cancelled = qemu::cancel_migration(run_.machine()->qmp());
-        [[maybe_unused]] const auto ended = qemu::wait_for_status(
-            run_.machine()->qmp(), {qemu::MigrationStatus::none}, Deadline::after(kCallTime));
-    }
+    if (pumps_ && run_.machine() != nullptr && outgoing_) stop_sending(run_.machine()->qmp(), *pumps_);
     pumps_.reset();
-    if (offered_) {
-        const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
-        if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
-    }
+    // The guest first: the other host may be slow to answer, or gone.
     std::string outcome = "the zone goes on running on this host";
     if (announced_) {
         if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written)
             run_.log().error("host data: {}", written.error().message());
         if (const Result<void> going = run_.run_guest(); !going)
             outcome = "and the guest could not be continued: " + going.error().message();
+    }
+    if (offered_) {
+        const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+        if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     }
     return std::move(cause).context("migration failed").append(outcome);
 }

@@ -46,7 +46,7 @@ Result<void> adopt_arrived(ZoneRun& run) {
 // Undoes a start that failed: nothing may be left running.
 Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
     if (outcome) return outcome;
-    run.end_machine();
+    run.drop_machine();
     return outcome;
 }
 

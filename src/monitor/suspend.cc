@@ -11,6 +11,7 @@
 #include "image/writer.h"
 #include "migrate/offer.h"
 #include "migrate/pump_group.h"
+#include "monitor/carried_stream.h"
 #include "os/file.h"
 #include "os/socket.h"
 #include "qemu/migration.h"
@@ -96,11 +97,10 @@ Result<image::ImageTotals> write_image(ZoneRun& run, image::ImageWriter& writer,
     KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = channels}));
     KZ_CHECK(qemu::start_outgoing(qmp, "unix:out.sock"));
     const Result<qemu::MigrationState> ended =
-        qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
+        wait_for_stream(qmp, *pumps, Deadline::after(kStreamTime), run.interrupt().fd());
     if (!ended) {
-        // A full disk is the cause, QEMU's broken pipe only the consequence.
-        const std::optional<Error> failure = pumps->failure();
-        return std::unexpected(failure ? *failure : ended.error());
+        stop_sending(qmp, *pumps);
+        return std::unexpected(ended.error());
     }
     KZ_CHECK(pumps->join());
     return writer.finish();
@@ -109,12 +109,6 @@ Result<image::ImageTotals> write_image(ZoneRun& run, image::ImageWriter& writer,
 // Undoes a suspend that failed before host data recorded the image.
 Error go_on(ZoneRun& run, Error cause) {
     run.interrupt().reset();
-    if (run.machine() != nullptr) {
-        qemu::Qmp& qmp = run.machine()->qmp();
-        [[maybe_unused]] const auto cancelled = qemu::cancel_migration(qmp);
-        [[maybe_unused]] const auto ended =
-            qemu::wait_for_status(qmp, {qemu::MigrationStatus::none}, Deadline::after(kSocketTime));
-    }
     const Result<void> going = run.run_guest();
     return std::move(cause)
         .context("suspend failed")
@@ -173,11 +167,7 @@ Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
             return totals;
         },
         Deadline::after(kSocketTime)));
-    const Result<qemu::MigrationState> ended =
-        qemu::wait_for_end(qmp, Deadline::after(kStreamTime), run.interrupt().fd());
-    if (const std::optional<Error> failure = pumps->failure(); failure && !ended)
-        return std::unexpected(*failure);
-    if (!ended) return std::unexpected(ended.error());
+    KZ_CHECK(wait_for_stream(qmp, *pumps, Deadline::after(kStreamTime), run.interrupt().fd()));
     KZ_CHECK(pumps->join());
     return {};
 }
@@ -188,7 +178,10 @@ Result<Json> suspend_zone(ZoneRun& run, Caller&) {
     if (run.runtime().state != zone::State::running)
         return fail(Errc::wrong_state, "suspend operation is invalid for {} zones.",
                     zone::state_name(run.runtime().state));
-    KZ_TRY(const Path path, image_path(run.config()));
+    // Where to is asked of the configuration as it is now; of what, of the one that the zone was started
+    // with.
+    KZ_TRY(const zone::Config newest, run.registry().load_config(run.zone()));
+    KZ_TRY(const Path path, image_path(newest));
     KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
     const unsigned channels = memory_channels(run);
     KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));

@@ -157,6 +157,11 @@ void ZoneRun::end_machine() {
     runtime_.qemu.reset();
 }
 
+void ZoneRun::drop_machine() {
+    if (machine_) machine_->kill();
+    end_machine();
+}
+
 Result<void> ZoneRun::run_guest() {
     KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
     return set_runtime_state(zone::State::running, {});

@@ -63,6 +63,9 @@ class ZoneRun {
     Result<void> adopt_machine(const store::RuntimeRecord& runtime);
     // Ends QEMU and reads the last of its console.
     void end_machine();
+    // The same for one in which nothing has run: QEMU has nothing to bring to an end, and one that was given
+    // half a stream may not answer.
+    void drop_machine();
 
     // The guest goes on (or begins): `cont`, state running.
     Result<void> run_guest();
