@@ -49,6 +49,9 @@ struct PropertySpec {
     bool secret = false;
     // Kept for compatibility; Linux has no use for it.
     bool no_effect = false;
+    // Means something on Linux, but nothing in this version acts on it: whoever makes it work takes this
+    // away.
+    bool not_applied = false;
     // `info` leaves it out while the named property is set.
     std::string_view hidden_by = {};
     // Its value, when unset itself, is the expansion of the named property (zone/pattern.h).
@@ -66,6 +69,7 @@ struct ResourceSpec {
     std::string_view parent = {};
     bool singleton = false;
     bool no_effect = false;
+    bool not_applied = false;
     // What tells resources of this type from each other: unique within the zone (or the parent), separated by
     // '|'.
     std::string_view unique = {};

@@ -28,18 +28,26 @@ bool fits_attr_type(const Resource& attr) {
     return true;
 }
 
+// What to say of a property or type that does nothing; empty for one that does something.
+template <typename Spec>
+std::string_view idleness(const Spec& spec) {
+    if (spec.no_effect) return "without effect on Linux";
+    return spec.not_applied ? "not applied by this version" : "";
+}
+
 void note_if_idle(const std::string& where, const PropertySpec& spec, const std::optional<std::string>& value,
                   Report& report) {
-    if (spec.no_effect && value && *value != spec.initial)
-        report.notes.push_back(fmt::format("{}{}: without effect on Linux", where, spec.name));
+    const std::string_view idle = idleness(spec);
+    if (!idle.empty() && value && *value != spec.initial)
+        report.notes.push_back(fmt::format("{}{}: {}", where, spec.name, idle));
 }
 
 void verify_tree(const Resource& resource, Report& report) {
     const std::string where = label(resource);
     for (const std::string& error : verify_resource(resource))
         report.errors.push_back(fmt::format("{}: {}", where, error));
-    if (resource.spec().no_effect) {
-        report.notes.push_back(where + ": without effect on Linux");
+    if (const std::string_view idle = idleness(resource.spec()); !idle.empty()) {
+        report.notes.push_back(fmt::format("{}: {}", where, idle));
         return;
     }
     for (const PropertySpec& spec : resource.spec().properties)

@@ -16,7 +16,8 @@ struct Report {
     // As zonecfg prints them: "physical: Required property missing". Some have a second line that says what
     // to do.
     std::vector<std::string> errors;
-    // "anet 0: rxrings: without effect on Linux". Nothing that keeps a zone from running.
+    // "anet 0: rxrings: without effect on Linux", "cpu-shares: not applied by this version". Nothing that
+    // keeps a zone from running.
     std::vector<std::string> notes;
 
     bool ok() const { return errors.empty(); }

@@ -39,7 +39,9 @@ std::string property_lines(std::span<const zone::PropertySpec> specs) {
     std::string out;
     for (const zone::PropertySpec& spec : specs)
         out += fmt::format("\t{}{}: {}{}\n", spec.name, spec.required ? " (required)" : "", spec.hint,
-                           spec.no_effect ? " (without effect on Linux)" : "");
+                           spec.no_effect     ? " (without effect on Linux)"
+                           : spec.not_applied ? " (not applied by this version)"
+                                              : "");
     return out;
 }
 

@@ -100,16 +100,18 @@ TEST(Verify, SuspendImageMayNotOverwriteADisk) {
 }
 
 TEST(Verify, NotesWhatIsWithoutEffect) {
-    Config config =
-        config_of({make("anet", {{"id", "0"}, {"rxrings", "4"}, {"iov", "off"}, {"lro", "on"}}),
-                   make("verified-boot", {}), make("device", {{"id", "0"}, {"match", "/dev/a"}})});
+    Config config = config_of({make("anet", {{"id", "0"}, {"rxrings", "4"}, {"iov", "off"}, {"lro", "on"}}),
+                               make("verified-boot", {}), make("capped-cpu", {{"ncpus", "1"}}),
+                               make("device", {{"id", "0"}, {"match", "/dev/a"}})});
     ASSERT_TRUE(config.set_global("pool", "p"));
+    ASSERT_TRUE(config.set_global("cpu-shares", "2"));
     const Report report = verify(config);
     EXPECT_TRUE(report.ok());
     EXPECT_THAT(
         report.notes,
-        ElementsAre("pool: without effect on Linux", "anet 0: rxrings: without effect on Linux",
-                    "anet 0: lro: without effect on Linux", "verified-boot: without effect on Linux"));
+        ElementsAre("pool: without effect on Linux", "cpu-shares: not applied by this version",
+                    "anet 0: rxrings: without effect on Linux", "anet 0: lro: without effect on Linux",
+                    "capped-cpu: not applied by this version", "verified-boot: without effect on Linux"));
 }
 
 TEST(Export, DeterministicAndWithoutSecretsOnRequest) {

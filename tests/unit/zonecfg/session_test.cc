@@ -200,7 +200,9 @@ TEST_F(SessionTest, VerifyPrintsErrorsAndNotes) {
     EXPECT_EQ(
         terminal({"set pool=p", "verify", "add dedicated-cpu", "set ncpus=2", "end", "verify", "clear pool"}),
         kExitError);
-    EXPECT_EQ(environment.output, "pool: without effect on Linux\npool: without effect on Linux\n");
+    EXPECT_EQ(environment.output,
+              "pool: without effect on Linux\n"
+              "pool: without effect on Linux\ndedicated-cpu: not applied by this version\n");
     EXPECT_EQ(environment.errors, "pool and dedicated-cpu exclude each other.\n");
     EXPECT_EQ(environment.saves, 1);
 }
