@@ -43,8 +43,12 @@ Result<BootDisk> BootDisk::open(const Registry& registry, const zone::Config& co
 }
 
 Result<storage::HostData> BootDisk::read() {
-    KZ_TRY(storage::HostDataRead found, area_.read());
-    return std::move(found.data);
+    Result<storage::HostDataRead> found = area_.read();
+    if (found) return std::move(found->data);
+    // Only another key makes the area answer so.
+    if (found.error().code() == Errc::permission)
+        return fail(Errc::permission, "{}", storage::wrong_key_message(zone_));
+    return std::unexpected(std::move(found).error());
 }
 
 Result<void> BootDisk::write(storage::HostData data) {

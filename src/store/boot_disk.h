@@ -24,6 +24,7 @@ class BootDisk {
     static Result<BootDisk> open(const Registry& registry, const zone::Config& config);
 
     storage::Volume& volume() { return *volume_; }
+    // Errors: those of HostDataArea::read; a wrong key in the original's two lines.
     Result<storage::HostData> read();
     Result<void> write(storage::HostData data);
     // New host data of this host, whatever the disk holds: install and attach -x initialize-hostdata.
