@@ -1,13 +1,11 @@
 #include "client/locked_zone.h"
 
-#include "os/file.h"
+#include "os/uuid.h"
 
 namespace kz::client {
 namespace {
 
 constexpr std::chrono::seconds kLockTime{10};
-constexpr const char* kUuidSource = "/proc/sys/kernel/random/uuid";
-constexpr std::size_t kUuidLength = 36;
 
 }  // namespace
 
@@ -23,15 +21,17 @@ Result<LockedZone> LockedZone::take(const store::Registry& registry, const std::
 std::unexpected<Error> LockedZone::wrong_state(std::string_view operation) const {
     const bool wants_up =
         operation == "halt" || operation == "shutdown" || operation == "reboot" || operation == "suspend";
-    const bool is_up = status_.state >= zone::State::ready;
-    if (operation == "boot" && status_.state == zone::State::configured)
-        return fail(Errc::wrong_state, "must be installed before boot.");
-    if (operation == "install" && status_.state == zone::State::installed)
+    const bool configured = status_.state == zone::State::configured;
+    const bool installed = status_.state == zone::State::installed;
+    if (wants_up && (configured || installed)) return fail(Errc::wrong_state, "not running");
+    if (configured && operation == "uninstall")
+        return fail(Errc::wrong_state, "is already in state 'configured'.");
+    if (configured && (operation == "boot" || operation == "ready" || operation == "detach"))
+        return fail(Errc::wrong_state, "must be installed before {}.", operation);
+    if (installed && (operation == "install" || operation == "attach"))
         return fail(Errc::wrong_state, "is already installed.");
     if (status_.state == zone::State::incomplete)
         return fail(Errc::wrong_state, "zone is incomplete; uninstall required.");
-    if (wants_up && !is_up && status_.state == zone::State::installed)
-        return fail(Errc::wrong_state, "not running");
     if (status_.state == zone::State::unavailable && !status_.reason.empty()) {
         return fail(Errc::unavailable, "{} operation is invalid for unavailable zones.\n{}", operation,
                     status_.reason);
@@ -52,8 +52,8 @@ Result<void> LockedZone::put_state(zone::State state, const std::string& reason,
 
 Result<std::string> LockedZone::ensure_uuid() {
     if (!status_.uuid.empty()) return status_.uuid;
-    KZ_TRY(const std::string text, read_file(kUuidSource, 64));
-    KZ_CHECK(put_uuid(text.substr(0, kUuidLength)));
+    KZ_TRY(const std::string uuid, random_uuid());
+    KZ_CHECK(put_uuid(uuid));
     return status_.uuid;
 }
 
