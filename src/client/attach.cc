@@ -1,9 +1,21 @@
 // attach and detach: taking and releasing the ownership of a zone's disk.
 #include "client/client.h"
 #include "client/locked_zone.h"
+#include "client/storage.h"
 #include "store/boot_disk.h"
 
 namespace kz::client {
+namespace {
+
+// Host data of another host may be initialized: that is what the option is for. A zone of this host would
+// lose its disk while it may be running.
+Result<void> check_not_of_another_zone(const store::Registry& registry, const std::string& zone,
+                                       storage::Volume& volume) {
+    KZ_TRY(const storage::HostDataProbe probe, storage::HostDataArea::probe(volume));
+    return probe.unverified ? check_sole_user(registry, zone, probe.unverified->zone_uuid) : Result<void>();
+}
+
+}  // namespace
 
 Result<void> Client::attach(const std::string& zone, const AttachOptions& options, const Reporter& reporter) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
@@ -15,11 +27,14 @@ Result<void> Client::attach(const std::string& zone, const AttachOptions& option
         KZ_CHECK(registry_.ensure_keysource(zone));
         KZ_TRY(const std::string uuid, locked.ensure_uuid());
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
+        KZ_CHECK(check_not_of_another_zone(registry_, zone, disk.volume()));
         KZ_CHECK(disk.initialize(uuid, "installed"));
         reporter.say("host data was initialized; a suspend image written before can no longer be resumed.");
         return locked.put_state(zone::State::installed);
     }
     KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
+    KZ_TRY(const storage::HostData found, disk.read());
+    KZ_CHECK(check_sole_user(registry_, zone, found.zone_uuid));
     KZ_TRY(const storage::HostData data, disk.take(options.force_takeover));
     KZ_CHECK(locked.put_uuid(data.zone_uuid));
     zone::AuxSet aux;
@@ -33,10 +48,16 @@ Result<void> Client::detach(const std::string& zone) {
     if (state != zone::State::installed && state != zone::State::unavailable)
         return locked.wrong_state("detach");
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
-    if (state == zone::State::installed) {
+    const auto release = [&]() -> Result<void> {
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
-        KZ_CHECK(disk.release());
-    }
+        KZ_TRY(const storage::HostData data, disk.read());
+        if (data.zone_uuid != locked.status().uuid)
+            return fail(Errc::unavailable, "the boot disk belongs to another zone (uuid {})", data.zone_uuid);
+        return disk.release();
+    };
+    // An unavailable zone lets go of the disk if it can: often it does not own, reach or read it any more.
+    if (const Result<void> released = release(); !released && state == zone::State::installed)
+        return released;
     return locked.put_state(zone::State::configured);
 }
 

@@ -97,6 +97,18 @@ Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& de
     return storage::HostDataArea::erase(*volume);
 }
 
+// Whether host data give the boot disk to somebody else. A disk that cannot be read is nobody's.
+bool claimed_by_others(const store::Registry& registry, const zone::Config& config) {
+    const auto check = [&]() -> Result<void> {
+        KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
+        KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
+        KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
+        return check_unclaimed(registry, config.name(), *volume);
+    };
+    const Result<void> checked = check();
+    return !checked && checked.error().code() == Errc::unavailable;
+}
+
 }  // namespace
 
 Result<void> Client::install(const std::string& zone, const InstallOptions& options,
@@ -111,7 +123,7 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
            create_missing_volumes(config, options.install_size.value_or(kDefaultSize)));
     const auto begun = steady_clock::now();
     const auto work = [&]() -> Result<void> {
-        if (created.empty()) KZ_CHECK(check_overwrite(registry_, config, options.force_overwrite));
+        KZ_CHECK(check_overwrite(registry_, config, options.force_overwrite));
         KZ_TRY(InstallLog log, InstallLog::create(paths(), zone, reporter));
         KZ_CHECK(locked.put_state(zone::State::incomplete));
         KZ_CHECK(registry_.ensure_keysource(zone));
@@ -144,7 +156,8 @@ Result<void> Client::uninstall(const std::string& zone, bool destroy_all, const 
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     const Result<storage::HostData> owned = check_ownership(registry_, config, locked.status().uuid);
     // A disk that is not (or no longer) ours is left alone; the zone is taken off this host all the same.
-    const bool ours = owned.has_value() || state == zone::State::incomplete;
+    const bool ours =
+        owned.has_value() || (state == zone::State::incomplete && !claimed_by_others(registry_, config));
     if (!ours && state == zone::State::installed) return std::unexpected(owned.error());
     if (owned && owned->suspend) monitor::discard_image(*owned->suspend);
     KZ_CHECK(locked.put_state(zone::State::incomplete));

@@ -60,19 +60,39 @@ void destroy_volumes(const std::vector<storage::Suri>& volumes) {
         const Result<void> destroyed = storage::destroy_volume(suri);
 }
 
+Result<void> check_sole_user(const store::Registry& registry, const std::string& zone,
+                             const std::string& uuid) {
+    KZ_TRY(const std::vector<store::ZoneStatus> statuses, store::list_statuses(registry));
+    for (const store::ZoneStatus& other : statuses) {
+        if (other.name != zone && other.uuid == uuid && zone::has_installation(other.state)) {
+            return fail(Errc::unavailable,
+                        "the disk belongs to zone '{}' of this host; detach or uninstall that zone first",
+                        other.name);
+        }
+    }
+    return {};
+}
+
+Result<void> check_unclaimed(const store::Registry& registry, const std::string& zone,
+                             storage::Volume& volume) {
+    KZ_TRY(const storage::HostDataProbe probe, storage::HostDataArea::probe(volume));
+    if (!probe.unverified || !probe.unverified->owner) return {};
+    KZ_TRY(const store::HostIdentity host, store::host_identity(registry.paths()));
+    if (!host.owns(*probe.unverified->owner))
+        return fail(Errc::unavailable, "{}", store::in_use_message(zone, *probe.unverified));
+    return check_sole_user(registry, zone, probe.unverified->zone_uuid);
+}
+
 Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force) {
     KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::Suri suri, suri_of(device));
     KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
-    KZ_TRY(const storage::HostDataProbe probe, storage::HostDataArea::probe(*volume));
-    KZ_TRY(const store::HostIdentity host, store::host_identity(registry.paths()));
-    if (probe.unverified && probe.unverified->owner && !host.owns(*probe.unverified->owner)) {
-        return fail(Errc::unavailable, "{}", store::in_use_message(config.name(), *probe.unverified));
-    }
+    KZ_CHECK(check_unclaimed(registry, config.name(), *volume));
     if (force) return {};
     const std::uint64_t looked_at = std::min<std::uint64_t>(kLookedAt, volume->size_bytes());
-    KZ_TRY(const bool blank, is_blank(*volume, 0, looked_at));
-    if (blank && probe.kind == storage::HostDataProbe::Kind::blank) return {};
+    KZ_TRY(const bool blank_start, is_blank(*volume, 0, looked_at));
+    KZ_TRY(const bool blank_end, is_blank(*volume, volume->size_bytes() - looked_at, looked_at));
+    if (blank_start && blank_end) return {};
     return fail(Errc::already_exists,
                 "device {}: {} is not empty; to overwrite it, install with -x force-overwrite", device.id,
                 suri.render());

@@ -22,6 +22,14 @@ Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& co
 // The best that can be done; for undoing.
 void destroy_volumes(const std::vector<storage::Suri>& volumes);
 
+// Refuses (Errc::unavailable) when another zone of this host is installed under `uuid`: one disk is one
+// zone's.
+Result<void> check_sole_user(const store::Registry& registry, const std::string& zone,
+                             const std::string& uuid);
+// Refuses (Errc::unavailable) a disk whose host data say that another host, or another zone of this one, uses
+// it. Host data under another key count too: they cannot be verified, but they can be read.
+Result<void> check_unclaimed(const store::Registry& registry, const std::string& zone,
+                             storage::Volume& volume);
 // Refuses a disk that another zone or host uses, or (unless `force`) one whose first or last MiB is not
 // empty.
 Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force);
