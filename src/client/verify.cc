@@ -9,6 +9,7 @@
 #include "qemu/accel.h"
 #include "qemu/probe.h"
 #include "storage/suri.h"
+#include "storage/volume.h"
 
 namespace kz::client {
 namespace {
@@ -32,10 +33,16 @@ void check_devices(const zone::Config& config, std::vector<std::string>& errors)
     if (config.devices().empty())
         errors.emplace_back("the zone has no device to boot from; add one with zonecfg: add device");
     for (const zone::Device& device : config.devices()) {
-        if (const auto suri = storage::Suri::parse(device.storage); !suri) {
+        const auto suri = storage::Suri::parse(device.storage);
+        if (!suri) {
             errors.push_back(
                 fmt::format("device {}: {}: {}", device.id, device.storage, suri.error().message()));
+            continue;
         }
+        // A disk that is missing may yet come: install makes it, boot finds the zone unavailable.
+        const auto exists = storage::volume_exists(*suri);
+        if (!exists && exists.error().code() == Errc::unsupported)
+            errors.push_back(fmt::format("device {}: {}", device.id, exists.error().message()));
     }
 }
 
