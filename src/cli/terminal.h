@@ -4,6 +4,7 @@
 #include <termios.h>
 
 #include <optional>
+#include <string_view>
 
 namespace kz::cli {
 
@@ -14,6 +15,9 @@ class RawTerminal {
     ~RawTerminal();
     RawTerminal(const RawTerminal&) = delete;
     RawTerminal& operator=(const RawTerminal&) = delete;
+
+    // How a line of ours ends meanwhile.
+    std::string_view line_end() const { return saved_ ? "\r\n" : "\n"; }
 
   private:
     std::optional<termios> saved_;

@@ -82,6 +82,9 @@ class ConsoleSession {
     Result<void> run() {
         const RawTerminal terminal;
         const Interrupts interrupts;
+        // Only now: from here on every key and every signal is dealt with.
+        fmt::print("[Connected to zone '{}' console]{}", options_.zone, terminal.line_end());
+        std::fflush(stdout);
         KZ_CHECK(watch_run_folder());
         while (!ended_) {
             if (!console_) connect();
@@ -183,8 +186,6 @@ class ConsoleSession {
 };
 
 int run_console(client::Client& client, const Options& options) {
-    fmt::print("[Connected to zone '{}' console]\n", options.zone);
-    std::fflush(stdout);
     const Result<void> outcome = ConsoleSession(client, options).run();
     fmt::print("\n[Connection to zone '{}' console closed]\n", options.zone);
     if (!outcome) return complain(outcome.error().message());
@@ -194,7 +195,9 @@ int run_console(client::Client& client, const Options& options) {
 int log_in(client::Client& client, const Options& options) {
     if (options.zone == "global") return complain("login not allowed to the global zone");
     const Result<store::ZoneStatus> status = client.status(options.zone);
-    if (!status) return complain(fmt::format("zone '{}' unknown", options.zone));
+    if (!status && status.error().code() == Errc::not_found)
+        return complain(fmt::format("zone '{}' unknown", options.zone));
+    if (!status) return complain(status.error().message());
     if (options.console && options.user_given) return complain("-l may not be specified for console login");
     if (options.console && options.command_given)
         return complain("Commands may not be specified for console login.");

@@ -149,7 +149,7 @@ int run_command(const ZoneadmCommand& command, client::Client& client, const Glo
     const ZoneadmCall call{client, zone, options.words, command.usage};
     if (command.needs_zone && zone.empty()) {
         zoneadm_message("", "no zone specified");
-        return kExitUsage;
+        return kExitError;
     }
     if (command.needs_zone && zone == "global") {
         zoneadm_message(zone, fmt::format("{} operation is invalid for the global zone.", command.name));
