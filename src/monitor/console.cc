@@ -60,6 +60,8 @@ void Console::drain(Deadline deadline) {
                       [this] { return !hvc_ && !serial_; });
     hvc_.reset();
     serial_.reset();
+    // The thread may be polling them: they are closed in earnest once it looks up.
+    wake_.signal();
 }
 
 void Console::notice(std::string_view text) {
