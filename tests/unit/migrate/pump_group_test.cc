@@ -170,6 +170,26 @@ TEST_F(PumpGroupTest, WhatASenderStillSendsAfterAFailureIsTakenAndDropped) {
     EXPECT_FALSE(write_all(first.get(), much, soon()).has_value());
 }
 
+// A QEMU whose sockets are closed under it may hang: it is listened to until it has been told to stop.
+TEST_F(PumpGroupTest, WhatComesAfterAFailureIsDroppedUntilTheJoin) {
+    const auto group = PumpGroup::create().value();
+    group->accept_channels(
+        listen(), 2,
+        [](unsigned, int, const stream::PumpRules&, stream::PumpCounters&) -> Result<stream::PumpTotals> {
+            return fail(Errc::no_space, "full");
+        });
+    const UniqueFd early = connect();
+    ASSERT_TRUE(wait_readable(group->failed_fd(), soon()).has_value());
+    const UniqueFd late = connect();
+    const Bytes much(32 << 20);
+    EXPECT_TRUE(write_all(early.get(), much, soon()).has_value());
+    EXPECT_TRUE(write_all(late.get(), much, soon()).has_value());
+    const auto joined = group->join();
+    ASSERT_FALSE(joined.has_value());
+    EXPECT_EQ(joined.error().message(), "channel 0: full");
+    EXPECT_FALSE(write_all(early.get(), much, soon()).has_value()) << "closed by now";
+}
+
 TEST_F(PumpGroupTest, CancelledBeforeAllChannelsCame) {
     const auto group = PumpGroup::create().value();
     group->accept_channels(listen(), 2, collecting());
