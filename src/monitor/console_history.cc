@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kMagic = "KZCONS01";
 constexpr std::size_t kEndOffset = 8;
+constexpr std::size_t kFloorOffset = 16;
 constexpr std::size_t kHeaderBytes = 64;
 constexpr std::size_t kFileBytes = kHeaderBytes + kConsoleHistoryBytes;
 
@@ -44,7 +45,8 @@ std::uint64_t ConsoleHistory::end() const {
 }
 
 std::uint64_t ConsoleHistory::begin() const {
-    return end() - std::min<std::uint64_t>(end(), kConsoleHistoryBytes);
+    const std::uint64_t floor = std::min(load_le<std::uint64_t>(map_ + kFloorOffset), end());
+    return std::max(floor, end() - std::min<std::uint64_t>(end(), kConsoleHistoryBytes));
 }
 
 void ConsoleHistory::append(ByteView bytes) {
@@ -78,6 +80,7 @@ void ConsoleHistory::restore(ByteView bytes, std::uint64_t end) {
     bytes = bytes.last(std::min({bytes.size(), kConsoleHistoryBytes, static_cast<std::size_t>(end)}));
     std::fill_n(map_, kHeaderBytes, Byte{0});
     store_le(map_ + kEndOffset, end - bytes.size());
+    store_le(map_ + kFloorOffset, end - bytes.size());
     append(bytes);
     std::copy(kMagic.begin(), kMagic.end(), map_);
 }

@@ -5,8 +5,8 @@
 // the page cache keeps it. Positions count every byte that the console ever saw, so a client that comes back
 // can ask for exactly what it missed.
 //
-// Layout, little-endian: magic "KZCONS01" (8 bytes), end position (u64), 48 bytes of zero, then 64 KiB in
-// which the byte of position p stands at p modulo 64 KiB.
+// Layout, little-endian: magic "KZCONS01" (8 bytes), end position (u64), position before which there is
+// nothing (u64), 40 bytes of zero, then 64 KiB in which the byte of position p stands at p modulo 64 KiB.
 #pragma once
 
 #include <string>
