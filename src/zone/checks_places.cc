@@ -104,13 +104,13 @@ Checked check_link(const PropertySpec&, std::string_view value) {
 
 Checked check_mac(const PropertySpec&, std::string_view value) {
     if (value == "auto") return std::string(value);
-    const std::string canonical = canonical_octets(value, 6);
+    std::string canonical = canonical_octets(value, 6);
     if (canonical.empty() || !is_unicast(canonical) || canonical == "00:00:00:00:00:00") return bad(value);
     return canonical;
 }
 
 Checked check_mac_prefix(const PropertySpec&, std::string_view value) {
-    const std::string canonical = canonical_octets(value, 3);
+    std::string canonical = canonical_octets(value, 3);
     if (canonical.empty() || !is_unicast(canonical)) return bad(value);
     return canonical;
 }

@@ -63,7 +63,7 @@ std::optional<std::string> Config::keysource_raw() const {
     return keysource != nullptr ? keysource->get("raw") : std::nullopt;
 }
 
-Result<void> Config::set_keysource_raw(std::string hex) {
+Result<void> Config::set_keysource_raw(const std::string& hex) {
     Resource keysource(*find_resource("keysource"));
     KZ_CHECK(keysource.set("raw", hex));
     clear_keysource();

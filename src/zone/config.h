@@ -92,7 +92,7 @@ class Config {
 
     // The zone's key in hexadecimal. set checks nothing but that it is hexadecimal.
     std::optional<std::string> keysource_raw() const;
-    Result<void> set_keysource_raw(std::string hex);
+    Result<void> set_keysource_raw(const std::string& hex);
     void clear_keysource();
 
     bool operator==(const Config&) const = default;

@@ -106,6 +106,7 @@ bool has_installation(State state) {
 
 std::string AuxSet::text() const {
     std::vector<std::string> names;
+    names.reserve(items_.size());
     for (const Aux aux : items_)
         names.emplace_back(aux_name(aux));
     return join(names, ",");

@@ -37,8 +37,10 @@ Result<CreateOptions> read_create_options(const Arguments& arguments) {
             options.force = true;
         } else if (options.source.empty() && (word == "-b" || names_one)) {
             options.source = word;
-            if (names_one && (++i == arguments.size() || !arguments[i].is_word())) return usage();
-            if (names_one) options.name = arguments[i].word;
+            if (!names_one) continue;
+            ++i;
+            if (i == arguments.size() || !arguments[i].is_word()) return usage();
+            options.name = arguments[i].word;
         } else {
             return usage();
         }
