@@ -1,9 +1,7 @@
 #include "zone/resource.h"
 
 #include <algorithm>
-#include <set>
 
-#include "base/text.h"
 #include "zone/property.h"
 
 namespace kz::zone {
@@ -146,16 +144,6 @@ std::vector<const Resource*> resources_of(const std::vector<Resource>& all, std:
     for (const Resource& resource : all)
         if (resource.type() == type) found.push_back(&resource);
     return found;
-}
-
-unsigned lowest_free_id(const std::vector<Resource>& all, std::string_view type) {
-    std::set<std::uint64_t> taken;
-    for (const Resource* resource : resources_of(all, type))
-        if (const auto id = parse_u64(resource->get("id").value_or(""))) taken.insert(*id);
-    unsigned id = 0;
-    while (taken.contains(id))
-        ++id;
-    return id;
 }
 
 }  // namespace kz::zone

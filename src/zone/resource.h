@@ -65,7 +65,5 @@ std::size_t insert_resource(std::vector<Resource>& all, Resource resource);
 Resource* find_resource_at(std::vector<Resource>& all, std::string_view type, std::size_t position);
 void erase_resource_at(std::vector<Resource>& all, std::string_view type, std::size_t position);
 std::vector<const Resource*> resources_of(const std::vector<Resource>& all, std::string_view type);
-// The lowest id that no resource of the type has.
-unsigned lowest_free_id(const std::vector<Resource>& all, std::string_view type);
 
 }  // namespace kz::zone
