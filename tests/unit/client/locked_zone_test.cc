@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "os/uuid.h"
 #include "store/runtime.h"
 

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
 #include "zonecfg/parse_export.h"

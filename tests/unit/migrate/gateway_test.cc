@@ -7,7 +7,7 @@
 #include <future>
 #include <thread>
 
-#include "../storage/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "base/log.h"
 #include "crypto/random.h"
 #include "migrate/session.h"

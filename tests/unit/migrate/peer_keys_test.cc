@@ -7,7 +7,7 @@
 #include <future>
 #include <set>
 
-#include "../storage/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "os/file.h"
 
 namespace kz::migrate {

@@ -7,7 +7,7 @@
 #include <future>
 #include <map>
 
-#include "../storage/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "os/socket.h"
 
 namespace kz::migrate {

@@ -4,7 +4,7 @@
 
 #include <fstream>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "os/file.h"
 
 namespace kz::monitor {

@@ -9,7 +9,7 @@
 #include <functional>
 #include <thread>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "base/json.h"
 #include "os/socket.h"
 

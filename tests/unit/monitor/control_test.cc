@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "monitor/control_server.h"
 #include "os/file.h"
 #include "os/socket.h"

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../store/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "os/socket.h"
 
 namespace kz::monitor {

@@ -12,8 +12,8 @@
 #include <random>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "os/uuid.h"
-#include "temp_folder.h"
 
 namespace kz {
 namespace {

@@ -9,10 +9,10 @@
 #include <fstream>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "os/file.h"
 #include "os/io.h"
 #include "os/socket.h"
-#include "temp_folder.h"
 
 namespace kz {
 namespace {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include "../storage/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "base/text.h"
 #include "migrate/peer.h"
 #include "migrate/peer_keys.h"

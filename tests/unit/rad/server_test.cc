@@ -8,7 +8,7 @@
 #include <latch>
 #include <thread>
 
-#include "../storage/temp_folder.h"
+#include "../support/temp_folder.h"
 #include "migrate/peer.h"
 #include "migrate/peer_keys.h"
 #include "os/file.h"

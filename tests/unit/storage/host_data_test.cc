@@ -10,8 +10,8 @@
 #include <sstream>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "storage/host_data_slot.h"
-#include "temp_folder.h"
 
 namespace kz::storage {
 namespace {

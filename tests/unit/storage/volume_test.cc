@@ -8,7 +8,7 @@
 #include <fstream>
 #include <numeric>
 
-#include "temp_folder.h"
+#include "../support/temp_folder.h"
 
 namespace kz::storage {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/temp_folder.h"
 #include "storage/volume.h"
-#include "temp_folder.h"
 #include "zonecfg/parse_export.h"
 
 namespace kz::store {

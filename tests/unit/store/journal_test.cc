@@ -5,8 +5,8 @@
 #include <fstream>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "os/file.h"
-#include "temp_folder.h"
 
 namespace kz::store {
 namespace {

@@ -10,9 +10,9 @@
 #include <random>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "store/rename.h"
 #include "store/status.h"
-#include "temp_folder.h"
 
 namespace kz::store {
 namespace {

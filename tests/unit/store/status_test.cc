@@ -8,9 +8,9 @@
 #include <fstream>
 #include <thread>
 
+#include "../support/temp_folder.h"
 #include "os/uuid.h"
 #include "store/host.h"
-#include "temp_folder.h"
 
 namespace kz::store {
 namespace {
