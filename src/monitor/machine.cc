@@ -130,6 +130,10 @@ std::string log_tail(const Path& log_file) {
                                end - (start == std::string::npos ? 0 : start + 1) + 1);
 }
 
+std::optional<Cgroup> machine_cgroup(const std::string& zone, uid_t uid) {
+    return Cgroup::create(fmt::format("{}-{}", zone, uid));
+}
+
 }  // namespace
 
 uid_t machine_uid(const std::string& uuid) {
@@ -182,7 +186,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     if (accel.group) options.groups.push_back(*accel.group);
     options.working_directory = folder;
     options.new_session = true;
-    const std::optional<Cgroup> cgroup = Cgroup::create(zone + "-" + request.uuid.substr(0, 8));
+    const std::optional<Cgroup> cgroup = machine_cgroup(zone, uid);
     if (cgroup) options.cgroup = cgroup->folder();
     KZ_TRY(Process process, Process::spawn(options));
     std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, folder));
@@ -211,6 +215,7 @@ Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, Process
     struct stat status{};
     if (::stat(machine->folder_.c_str(), &status) < 0) return fail_errno(errno, machine->folder_.string());
     machine->uid_ = status.st_uid;
+    machine->cgroup_ = machine_cgroup(zone, machine->uid_);
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
     KZ_TRY(machine->qmp_,
            qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers)));

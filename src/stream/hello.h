@@ -4,11 +4,12 @@
 // Theory of operation
 //
 // Source and destination agree over RAD on a session id and a 32-byte secret. Each memory connection starts
-// with one hello from the source, 80 bytes, before any record; there is no answer. The acceptor reads exactly
-// 80 bytes, looks the session up and verifies the proof before it spends anything on the connection. A hello
-// that is recorded and replayed passes the proof: the acceptor must take each channel of a session once only.
-// The one who replays can not go on, since the channel's keys come from the secret too. They are derived with
-// the hello's nonce as salt, so that no two connections ever share keys, even when a channel is opened again.
+// with one hello from the source, 80 bytes, before any record; what answers it is the acceptor's affair
+// (migrate/gateway.h). The acceptor reads exactly 80 bytes, looks the session up and verifies the proof
+// before it spends anything on the connection. A hello that is recorded and replayed passes the proof: the
+// acceptor must take each channel of a session once only. The one who replays can not go on, since the
+// channel's keys come from the secret too. They are derived with the hello's nonce as salt, so that no two
+// connections ever share keys, even when a channel is opened again.
 //
 // Layout, little-endian:
 //
