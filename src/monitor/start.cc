@@ -1,6 +1,7 @@
 #include "monitor/start.h"
 
 #include "monitor/suspend.h"
+#include "os/process.h"
 #include "qemu/migration.h"
 
 namespace kz::monitor {
@@ -13,11 +14,12 @@ Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     return run.run_guest();
 }
 
-// The machine that was found must not run: another host owns the disk, or its memory never came in whole.
-// Where host data cannot be read nothing is known, and the machine stays as it is.
-Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const Error& problem) {
-    KZ_TRY(const storage::HostData data, run.disk().read());
-    run.end_machine();
+// The machine that was found must not run: another host owns the disk. It is not asked to end: a QEMU whose
+// memory broke off on its way in may never answer again.
+Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const storage::HostData& data,
+                             const Error& problem) {
+    Result<Process> machine = Process::adopt(*runtime.qemu);
+    if (machine) machine->kill_and_wait();
     const bool handed_over = data.handover && data.owner == data.handover->to;
     const bool moving = handed_over || runtime.aux.contains(zone::Aux::migrating_in);
     KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {},
@@ -97,12 +99,17 @@ Result<void> reboot_zone(ZoneRun& run, const std::string& boot_args) {
 
 Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     KZ_CHECK(run.open_disk());
+    const Result<storage::HostData> data = run.disk().read_owned(run.uuid());
+    if (!data) {
+        if (const Result<storage::HostData> others = run.disk().read())
+            return give_up_machine(run, runtime, *others, data.error());
+    }
     if (Result<void> adopted = run.adopt_machine(runtime); !adopted) {
-        KZ_CHECK(halt_zone(run, "the machine ended while the zone had no monitor"));
+        KZ_CHECK(halt_zone(run, "the machine could not be taken over: " + adopted.error().message()));
         return adopted;
     }
-    const Result<storage::HostData> data = run.disk().read_owned(run.uuid());
-    if (!data) return give_up_machine(run, runtime, data.error());
+    // Where host data cannot be read nothing is known, and the machine stays as it is.
+    if (!data) return std::unexpected(data.error());
     if (runtime.aux.contains(zone::Aux::migrating_in)) return adopt_arrived(run);
     if (data->suspend) return finish_suspend(run, *data->suspend);
     KZ_TRY(const Json status, run.machine()->qmp().execute("query-status"));
