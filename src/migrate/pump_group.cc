@@ -13,10 +13,11 @@ constexpr std::size_t kDropped = 256 * 1024;
 
 }  // namespace
 
-Result<std::unique_ptr<PumpGroup>> PumpGroup::create() {
+Result<std::unique_ptr<PumpGroup>> PumpGroup::create(std::function<void()> on_failure) {
     KZ_TRY(EventFd cancel, EventFd::create());
     KZ_TRY(EventFd release, EventFd::create());
-    return std::unique_ptr<PumpGroup>(new PumpGroup(std::move(cancel), std::move(release)));
+    return std::unique_ptr<PumpGroup>(
+        new PumpGroup(std::move(cancel), std::move(release), std::move(on_failure)));
 }
 
 PumpGroup::~PumpGroup() {
@@ -68,9 +69,11 @@ void PumpGroup::start(unsigned channel, UniqueFd local, PumpBody body) {
 void PumpGroup::record_failure(Error error) {
     {
         const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::move(error);
+        if (failure_) return;
+        failure_ = std::move(error);
     }
     cancel();
+    if (on_failure_) on_failure_();
 }
 
 void PumpGroup::cancel() {

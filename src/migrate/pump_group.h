@@ -30,7 +30,9 @@ using PumpBody = std::function<Result<stream::PumpTotals>(
 
 class PumpGroup {
   public:
-    static Result<std::unique_ptr<PumpGroup>> create();
+    // `on_failure` is called once, on a thread of the group, when the first channel has failed or been
+    // cancelled.
+    static Result<std::unique_ptr<PumpGroup>> create(std::function<void()> on_failure = {});
     // Cancels and joins.
     ~PumpGroup();
     PumpGroup(const PumpGroup&) = delete;
@@ -55,13 +57,15 @@ class PumpGroup {
     stream::PumpTotals totals() const;
 
   private:
-    PumpGroup(EventFd cancel, EventFd release) : cancel_(std::move(cancel)), release_(std::move(release)) {}
+    PumpGroup(EventFd cancel, EventFd release, std::function<void()> on_failure)
+        : cancel_(std::move(cancel)), release_(std::move(release)), on_failure_(std::move(on_failure)) {}
     void start(unsigned channel, UniqueFd local, PumpBody body);
     void record_failure(Error error);
     void drop(int local_fd) const;
 
     EventFd cancel_;
     EventFd release_;
+    std::function<void()> on_failure_;
     std::atomic<bool> joining_ = false;
     mutable std::mutex mutex_;
     std::optional<Error> failure_;

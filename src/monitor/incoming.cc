@@ -12,6 +12,7 @@ constexpr std::chrono::seconds kSocketTime{5};
 constexpr std::chrono::seconds kFirstConnection{60};
 constexpr std::chrono::seconds kLoadTime{120};
 constexpr std::chrono::seconds kWatchTime{60};
+constexpr std::chrono::seconds kAnnounceTime{60};
 constexpr std::chrono::milliseconds kWatchStep{250};
 constexpr std::uint64_t kMaxConnections = migrate::kMaxChannels - 1;
 
@@ -67,12 +68,16 @@ Result<Json> Incoming::boot(const Json& request) {
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
     run_.console().restore({{}, 0});
     KZ_TRY(session_, migrate::Session::generate());
-    Result<void> started =
-        run_.start_machine({.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
-    if (started) started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
+    // Before there is a machine, so that whoever finds one knows what it is for.
+    Result<void> started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
+    if (started)
+        started = run_.start_machine(
+            {.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
     if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;
+    begun_ = std::chrono::steady_clock::now();
+    arriving_ = true;
     return session_.to_json();
 }
 
@@ -85,16 +90,22 @@ Result<void> Incoming::start_receiving(unsigned connections, crypto::Cipher ciph
            migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels,
                                               Deadline::after(kSocketTime)));
     registration_.emplace(std::move(registration));
-    KZ_TRY(pumps_, migrate::PumpGroup::create());
-    receiver_ = std::jthread([this, channels, cipher, socket = run_.machine()->socket_folder() / "in.sock"] {
-        const auto receive = [&]() -> Result<void> {
-            KZ_TRY(Transport transport, receive_transport(*registration_, channels, pumps_->failed_fd()));
-            return pumps_->connect_channels(socket, channels,
-                                            opening_body(std::move(transport), session_, cipher),
-                                            Deadline::after(kSocketTime));
-        };
-        received_ = receive();
-    });
+    const auto broken = [this] {
+        run_.arrival_broken = true;
+        run_.wake().signal();
+    };
+    KZ_TRY(pumps_, migrate::PumpGroup::create(broken));
+    receiver_ =
+        std::jthread([this, channels, cipher, broken, socket = run_.machine()->socket_folder() / "in.sock"] {
+            const auto receive = [&]() -> Result<void> {
+                KZ_TRY(Transport transport, receive_transport(*registration_, channels, pumps_->failed_fd()));
+                return pumps_->connect_channels(socket, channels,
+                                                opening_body(std::move(transport), session_, cipher),
+                                                Deadline::after(kSocketTime));
+            };
+            received_ = receive();
+            if (!received_) broken();
+        });
     return {};
 }
 
@@ -105,6 +116,7 @@ Result<Json> Incoming::loaded() {
     if (receiver_.joinable()) receiver_.join();
     KZ_CHECK(received_);
     KZ_CHECK(pumps_->join());
+    loaded_ = true;
     return Json::object();
 }
 
@@ -122,6 +134,7 @@ Result<Json> Incoming::resume(const Json& request) {
     KZ_CHECK(run_.record_owned());
     KZ_CHECK(run_.run_guest());
     migration_id_.clear();
+    arriving_ = false;
     registration_.reset();
     pumps_.reset();
     return Json::object();
@@ -131,24 +144,39 @@ Result<Json> Incoming::cancel() {
     if (pumps_) pumps_->cancel();
     if (receiver_.joinable()) receiver_.join();
     pumps_.reset();
+    arriving_ = false;
     run_.drop_machine();
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
     run_.finish();
     return Json::object();
 }
 
+Result<bool> Incoming::settle() {
+    if (run_.machine() == nullptr || migration_id_.empty()) return false;
+    KZ_TRY(const storage::HostData data, run_.disk().read());
+    if (data.owner && run_.host().owns(*data.owner)) {
+        KZ_CHECK(loaded());
+        KZ_CHECK(resume(Json::object()));
+        return true;
+    }
+    if (data.handover && data.handover->migration_id == migration_id_) {
+        announced_ = true;
+        return false;
+    }
+    if (!announced_ && std::chrono::steady_clock::now() - begun_ < kAnnounceTime) return false;
+    KZ_CHECK(cancel());
+    return true;
+}
+
 Result<Json> Incoming::lost() {
+    // Only a source that was told that all is in commits.
+    if (!loaded_) return cancel();
     const Deadline deadline = Deadline::after(kWatchTime);
     while (true) {
-        const Result<storage::HostData> data = run_.disk().read();
-        if (data && data->owner && run_.host().owns(*data->owner)) {
-            KZ_CHECK(loaded());
-            return resume(Json::object());
-        }
-        const bool taken_back = data && (!data->handover || data->handover->migration_id != migration_id_);
-        if (taken_back || deadline.passed()) return cancel();
-        const Result<void> waited = wait_readable(run_.interrupt().fd(), Deadline::after(kWatchStep));
-        if (waited) return cancel();
+        const Result<bool> settled = settle();
+        if (settled && *settled) return Json::object();
+        if (deadline.passed() || wait_readable(run_.interrupt().fd(), Deadline::after(kWatchStep)))
+            return cancel();
     }
 }
 

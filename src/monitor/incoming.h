@@ -6,7 +6,8 @@
 //   incoming-loaded  {}                        answered when memory and devices are in
 //   incoming-resume  {console, console_end}    runs the guest, if host data names this host as owner
 //   incoming-cancel  {}                        ends the machine; the zone is what it was before
-//   incoming-lost    {}                        the source cannot be heard any more: host data decides
+//   incoming-lost    {}                        the source cannot be heard any more: what is not all in is
+//                                              given up; else host data decides
 //
 // The guest runs here only after host data, read anew, says that this host owns the zone. Until then nothing
 // is written to the disk. A source that is lost leaves host data in one of three states: it committed (we
@@ -15,6 +16,8 @@
 // it looks for the zone).
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +34,11 @@ class Incoming {
     explicit Incoming(ZoneRun& run) : run_(run) {}
     ~Incoming();
     Result<Json> handle(const std::string& name, const Json& request);
+    // From boot() until the zone runs here or has been given up. Any thread may ask.
+    bool arriving() const { return arriving_; }
+    // Asks host data, in case nobody else tells any more (kz-radd may have been killed): the zone that was
+    // handed to this host runs, one that was taken back is given up. False: neither.
+    Result<bool> settle();
 
   private:
     Result<Json> boot(const Json& request);
@@ -42,6 +50,10 @@ class Incoming {
 
     ZoneRun& run_;
     std::string migration_id_;
+    std::atomic<bool> arriving_ = false;
+    bool loaded_ = false;
+    bool announced_ = false;  // host data has named this migration
+    std::chrono::steady_clock::time_point begun_;
     migrate::Session session_;
     std::optional<migrate::SessionRegistration> registration_;
     std::unique_ptr<migrate::PumpGroup> pumps_;

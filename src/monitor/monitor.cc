@@ -20,6 +20,7 @@ namespace {
 constexpr std::chrono::seconds kLockTime{10};
 constexpr std::chrono::seconds kFlushTime{2};
 constexpr int kIdleTimeMs = 60'000;
+constexpr int kArrivalLookMs = 2'000;
 
 enum class Mode { boot = 1, ready, incoming, adopt };
 
@@ -122,7 +123,7 @@ void handle_shutdown(ZoneRun& run) {
 // The zone stays where it came from, unless that host has handed it over already.
 Result<void> end_arrival(ZoneRun& run, const std::string& reason) {
     if (run.disk().read_owned(run.uuid())) return halt_zone(run, reason);
-    run.end_machine();
+    run.drop_machine();
     KZ_CHECK(run.set_down(zone::State::configured, {}));
     run.finish();
     return {};
@@ -138,13 +139,22 @@ void handle_machine_end(ZoneRun& run) {
         run.log().error("{}", ended.error().message());
 }
 
+void handle_broken_arrival(ZoneRun& run) {
+    if (!run.runtime().aux.contains(zone::Aux::migrating_in)) return;
+    run.log().error("the migration to this host was broken off");
+    if (const Result<void> ended = end_arrival(run, "its memory did not arrive whole"); !ended)
+        run.log().error("{}", ended.error().message());
+}
+
 // What QEMU reported is acted on when no operation is under way; one that is gets interrupted.
 void look_at_machine(ZoneRun& run) {
-    if ((!run.guest_shut_down && !run.guest_panicked && !run.machine_lost) || run.finished()) return;
-    run.interrupt().signal();
+    const bool reported = run.guest_shut_down || run.guest_panicked || run.machine_lost;
+    if ((!reported && !run.arrival_broken) || run.finished()) return;
+    if (reported) run.interrupt().signal();
     const std::lock_guard lock(run.operation());
     if (run.finished() || run.machine() == nullptr) return;
     if (run.machine_lost.exchange(false)) return handle_machine_end(run);
+    if (run.arrival_broken.exchange(false)) return handle_broken_arrival(run);
     if (run.guest_shut_down) return handle_shutdown(run);
     if (run.guest_panicked.exchange(false)) {
         run.log().error("the guest panicked");
@@ -159,13 +169,15 @@ bool forgotten(ZoneRun& run) {
     return lock && run.machine() == nullptr;
 }
 
-void run_until_finished(ZoneRun& run, int signal_fd) {
+void run_until_finished(ZoneRun& run, Operations& operations, int signal_fd) {
     while (!run.finished()) {
         std::array<pollfd, 2> polled{pollfd{run.wake().fd(), POLLIN, 0}, pollfd{signal_fd, POLLIN, 0}};
-        const int ready = ::poll(polled.data(), polled.size(), kIdleTimeMs);
+        const int ready =
+            ::poll(polled.data(), polled.size(), operations.arriving() ? kArrivalLookMs : kIdleTimeMs);
         if (ready < 0) continue;
         if (ready == 0) {
-            if (forgotten(run)) run.finish();
+            operations.look_at_arrival();
+            if (!operations.arriving() && forgotten(run)) run.finish();
             continue;
         }
         run.wake().reset();
@@ -208,7 +220,7 @@ Result<void> supervise(const HostPaths& paths, const Options& options, int signa
     }
     starting.unlock();
     report_ready(begun);
-    run_until_finished(*run, signal_fd);
+    run_until_finished(*run, operations, signal_fd);
     server.reset();
     run->console().flush(Deadline::after(kFlushTime));
     return {};

@@ -42,6 +42,13 @@ Result<Json> Operations::exclusively(const Json& request, Caller& caller) {
     return outcome;
 }
 
+void Operations::look_at_arrival() {
+    const std::unique_lock lock(run_.operation(), std::try_to_lock);
+    if (!lock || run_.finished()) return;
+    if (const Result<bool> settled = incoming_.settle(); !settled)
+        run_.log().error("the zone's arrival: {}", settled.error().message());
+}
+
 Result<Json> Operations::dispatch(const std::string& name, const Json& request, Caller& caller) {
     if (name.starts_with("incoming-")) return incoming_.handle(name, request);
     if (run_.machine() == nullptr) return fail(Errc::wrong_state, "not running");

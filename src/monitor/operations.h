@@ -25,6 +25,10 @@ class Operations {
     // Called on a thread of the request's own.
     Result<Json> handle(const Json& request, Caller& caller);
 
+    // Whether the zone is on its way to this host. Then look_at_arrival() is to be called now and then.
+    bool arriving() const { return incoming_.arriving(); }
+    void look_at_arrival();
+
   private:
     Result<Json> status();
     Result<Json> boot(const Json& request);

@@ -26,6 +26,8 @@ using std::chrono::steady_clock;
 
 constexpr seconds kConnectTime{15};
 constexpr seconds kCallTime{60};
+// A destination that does not answer cleans up by itself.
+constexpr seconds kUndoTime{15};
 constexpr seconds kLoadTime{120};
 constexpr seconds kCutoverTime{120};
 constexpr seconds kSettleTime{60};
@@ -182,6 +184,9 @@ Result<void> Outgoing::wait_for_switchover() {
             return fail(Errc::io, "QEMU: {}", state->error.empty() ? "the migration ended" : state->error);
         }
         if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+        // Nothing is due on this connection: what can be read is its end.
+        if (wait_readable(peer_.fd(), Deadline::after(milliseconds(0))))
+            return fail(Errc::unavailable, "{} ended the connection", peer_.host());
         KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
         show_progress(now);
         KZ_CHECK(allow_longer_pause(now));
@@ -314,7 +319,7 @@ Error Outgoing::roll_back(Error cause) {
             outcome = "and the guest could not be continued: " + going.error().message();
     }
     if (offered_) {
-        const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+        const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
         if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     }
     return std::move(cause).context("migration failed").append(outcome);
@@ -322,7 +327,7 @@ Error Outgoing::roll_back(Error cause) {
 
 Json Outgoing::dry_run_end() {
     caller_.message("Cleaning up.");
-    const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
     if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     caller_.message("Dry-run migration successful.");
     return {{"dry_run", true}, {"connections", connections_}};

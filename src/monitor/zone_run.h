@@ -88,6 +88,8 @@ class ZoneRun {
     std::atomic<bool> guest_shut_down = false;
     std::atomic<bool> guest_panicked = false;
     std::atomic<bool> machine_lost = false;
+    // What was to come from another host will not come whole.
+    std::atomic<bool> arrival_broken = false;
 
     // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more
     // than `before` and tells whether it came.
