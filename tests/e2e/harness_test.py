@@ -71,6 +71,7 @@ class Watching(unittest.TestCase):
     def test_a_line_that_no_console_shows_is_lost(self):
         with Consoles(self.zone, ("node1", "node2")) as consoles:
             self.play("node1", 1, 2, 3)
+            consoles.wait_tick(3)
             self.play("node2", 5, 6)
             with self.assertRaisesRegex(AssertionError, "lost: tick 5 follows tick 3"):
                 consoles.wait_tick(6)
