@@ -78,11 +78,16 @@ bool still_named(int fd, const Path& path) {
            mine.st_dev == named.st_dev;
 }
 
+Path draft_of(const Path& path) {
+    Path draft = path;
+    draft += ".tmp";
+    return draft;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Medium>> create_file_medium(const Path& path) {
-    Path temporary = path;
-    temporary += ".tmp";
+    Path temporary = draft_of(path);
     UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) return fail_errno(errno, temporary.native());
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || !still_named(fd.get(), temporary))
@@ -90,6 +95,13 @@ Result<std::unique_ptr<Medium>> create_file_medium(const Path& path) {
     if (::fchmod(fd.get(), 0600) != 0 || ::ftruncate(fd.get(), 0) != 0)
         return fail_errno(errno, temporary.native());
     return std::make_unique<FileMedium>(std::move(fd), path, std::move(temporary));
+}
+
+void remove_file_draft(const Path& path) {
+    const Path temporary = draft_of(path);
+    const UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && still_named(fd.get(), temporary))
+        ::unlink(temporary.c_str());
 }
 
 Result<std::unique_ptr<Medium>> open_file_medium(const Path& path) {

@@ -35,6 +35,10 @@ class Medium {
 // Errors: Errc::busy when another process is writing the same image.
 Result<std::unique_ptr<Medium>> create_file_medium(const Path& path);
 
+// Removes what a crash has left of an image file that was being written, if there is anything and nobody
+// writes it now.
+void remove_file_draft(const Path& path);
+
 // An existing image file, for reading. Errors: Errc::not_found, Errc::permission; Errc::invalid_argument when
 // it is not a regular file.
 Result<std::unique_ptr<Medium>> open_file_medium(const Path& path);

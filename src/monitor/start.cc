@@ -14,12 +14,16 @@ Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     return run.run_guest();
 }
 
+void kill_left_machine(const store::RuntimeRecord& runtime) {
+    Result<Process> machine = Process::adopt(*runtime.qemu);
+    if (machine) machine->kill_and_wait();
+}
+
 // The machine that was found must not run: another host owns the disk. It is not asked to end: a QEMU whose
 // memory broke off on its way in may never answer again.
 Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, const storage::HostData& data,
                              const Error& problem) {
-    Result<Process> machine = Process::adopt(*runtime.qemu);
-    if (machine) machine->kill_and_wait();
+    kill_left_machine(runtime);
     const bool handed_over = data.handover && data.owner == data.handover->to;
     const bool moving = handed_over || runtime.aux.contains(zone::Aux::migrating_in);
     KZ_CHECK(run.set_down(moving ? zone::State::configured : zone::State::unavailable, {},
@@ -56,6 +60,7 @@ Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
 
 Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
     KZ_CHECK(run.open_disk());
+    remove_image_draft(run);
     KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
     if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data));
     KZ_CHECK(undo_start(run, boot_afresh(run, request.boot_args)));
@@ -104,6 +109,11 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         if (const Result<storage::HostData> others = run.disk().read())
             return give_up_machine(run, runtime, *others, data.error());
     }
+    // All of it is in the image: it was not ended yet, or it was being filled from there.
+    if (data && data->suspend) {
+        kill_left_machine(runtime);
+        return finish_suspend(run, *data->suspend);
+    }
     if (Result<void> adopted = run.adopt_machine(runtime); !adopted) {
         KZ_CHECK(halt_zone(run, "the machine could not be taken over: " + adopted.error().message()));
         return adopted;
@@ -111,7 +121,7 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     // Where host data cannot be read nothing is known, and the machine stays as it is.
     if (!data) return std::unexpected(data.error());
     if (runtime.aux.contains(zone::Aux::migrating_in)) return adopt_arrived(run);
-    if (data->suspend) return finish_suspend(run, *data->suspend);
+    remove_image_draft(run);
     KZ_TRY(const Json status, run.machine()->qmp().execute("query-status"));
     const std::string state = json_text(status, "status").value_or("");
     run.log().info("took over machine {} ({})", runtime.qemu->pid, state);

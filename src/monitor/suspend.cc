@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "image/medium.h"
 #include "image/reader.h"
 #include "image/writer.h"
 #include "migrate/offer.h"
@@ -254,6 +255,11 @@ Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
           {"cipher", crypto::cipher_name(reader.info().cipher)},
           {"connections", reader.info().channel_count - 1}});
     return {};
+}
+
+void remove_image_draft(const ZoneRun& run) {
+    if (!run.config().suspend()) return;
+    if (const Result<Path> path = image_path(run.config())) image::remove_file_draft(*path);
 }
 
 void discard_image(const storage::SuspendRecord& record) {

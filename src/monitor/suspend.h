@@ -18,6 +18,8 @@ Result<Json> suspend_zone(ZoneRun& run, Caller& caller);
 Result<void> resume_zone(ZoneRun& run, const storage::HostData& data);
 // After host data recorded the image: ends the machine.
 Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record);
+// Deletes what a monitor that was killed has left of an image that it was writing.
+void remove_image_draft(const ZoneRun& run);
 // Deletes an image that will not be used. Failing is no error: it can never be resumed.
 void discard_image(const storage::SuspendRecord& record);
 

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <csignal>
+#include <fstream>
 #include <future>
 
 #include "image/format.h"
@@ -207,6 +208,22 @@ TEST(ImageFile, TwoWritersOfOneNameAreRefused) {
     ASSERT_TRUE(first->publish().has_value());
     EXPECT_TRUE(create_file_medium(folder / "image").has_value());
     EXPECT_EQ(create_file_medium(folder / "no/such/folder").error().code(), Errc::not_found);
+}
+
+TEST(ImageFile, WhatACrashLeftIsRemovedAndWhatIsBeingWrittenIsNot) {
+    const TemporaryFolder folder;
+    {
+        const auto writing = create_file_medium(folder / "image").value();
+        remove_file_draft(folder / "image");
+        EXPECT_EQ(folder.entries(), 1U);
+        EXPECT_TRUE(writing->publish().has_value());
+    }
+    remove_file_draft(folder / "image");
+    EXPECT_EQ(folder.entries(), 1U) << "an image that has its name is none of its business";
+    std::ofstream(folder / "image.tmp") << "half";
+    EXPECT_EQ(folder.entries(), 2U);
+    remove_file_draft(folder / "image");
+    EXPECT_EQ(folder.entries(), 1U);
 }
 
 // A limit on the size of files does what a full disk does, without one.
