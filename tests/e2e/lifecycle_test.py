@@ -3,10 +3,10 @@
 import re
 import subprocess
 import unittest
-import uuid
 
 from harness import LabCase, Zone, wait_until
 from processes import monitor_of, qemu_of
+from workload import fresh_prompt
 
 BOOT_TIME = 90
 BOOTING = r"\[NOTICE: Zone booting up\]"
@@ -23,14 +23,7 @@ class Lifecycle(LabCase):
 
     def setUp(self):
         self.console = self.enterContext(self.zone.console())
-        self.fresh_prompt()
-
-    def fresh_prompt(self):
-        """Passes over all history: the guest answers now."""
-        word = f"now-{uuid.uuid4().hex[:8]}-"
-        self.console.terminal.send_line(f"echo {word}$((6*7))")
-        self.console.expect(word + "42\r*\n")
-        self.console.wait_prompt()
+        fresh_prompt(self.console)
 
     def wait_boot(self):
         self.console.wait_prompt(BOOT_TIME)
@@ -51,7 +44,7 @@ class Lifecycle(LabCase):
             later.expect("first-42")
             self.assertEqual(later.leave(), 0)
             self.assertTrue(later.terminal.text.rstrip().endswith("[Connection to zone 'ant1' console closed]"))
-        self.fresh_prompt()  # the other session did not mind
+        fresh_prompt(self.console)  # the other session did not mind
 
     def test_two_users_see_the_same_and_both_type(self):
         with self.zone.console() as other:
@@ -164,7 +157,7 @@ class Lifecycle(LabCase):
         done = self.zone.zonecfg("delete", "-F", check=False)
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertEqual(qemu_of(self.zone), machine)
-        self.fresh_prompt()
+        fresh_prompt(self.console)
 
     def test_a_second_monitor_is_refused(self):
         machine, monitor = qemu_of(self.zone), monitor_of(self.zone)
@@ -172,7 +165,7 @@ class Lifecycle(LabCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("zoneadmd: zone 'ant1': the zone already has a monitor", done.stderr)
         self.assertEqual((qemu_of(self.zone), monitor_of(self.zone)), (machine, monitor))
-        self.fresh_prompt()
+        fresh_prompt(self.console)
 
     # The machine
 

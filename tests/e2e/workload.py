@@ -1,8 +1,18 @@
 """The guest's workload of the tests: a fast clock and a memory load on the console, and what they prove together."""
+import uuid
+
 from harness import check_consecutive, ticks_of, wait_until
 
 CLOCK = "kz-clock -i 10"
 BOOTING = "[NOTICE: Zone booting up]"
+
+
+def fresh_prompt(console):
+    """Passes over all history: the guest's shell answers now."""
+    word = f"now-{uuid.uuid4().hex[:8]}-"
+    console.terminal.send_line(f"echo {word}$((6*7))")
+    console.expect(word + "42\r*\n")
+    console.wait_prompt()
 
 
 def memory_pattern(page, memload_pass, words=8):

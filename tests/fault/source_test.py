@@ -5,7 +5,7 @@ import unittest
 from harness import LabCase, Zone, ticks_of, wait_until
 from moving import Command, SlowLink
 from processes import monitor_of, nothing_left, qemu_of
-from workload import Workload
+from workload import Workload, fresh_prompt
 
 SLOW = 60  # megabits per second
 
@@ -23,7 +23,7 @@ class Source(LabCase):
     def setUp(self):
         self.assertEqual(self.zone.state(), ("running", ""))
         self.console = self.enterContext(self.zone.console())
-        self.console.wait_prompt()
+        fresh_prompt(self.console)
 
     def in_the_middle(self, link, some):
         move = Command(self.source, ["zoneadm", "-z", "ant1", "migrate", "node2"])
