@@ -97,15 +97,17 @@ class Migration(LabCase):
 
     def test_kill_before_the_memory_moves(self):
         """As soon as there is a machine on the target."""
-        for victim in (monitor_of, qemu_of):
-            with self.subTest(victim=victim.__name__):
-                machine = qemu_of(self.zone, "node1")
-                move = self.begin()
-                wait_until(lambda: victim(self.zone, "node2") or not move.running(), "a machine on node2")
-                victim(self.zone, "node2").kill()
-                status, said = move.wait()
-                self.assertEqual(status, 1, said)
-                self.goes_on_at_the_source(machine)
+        # A slow link, so that a fast machine is not through before the blow falls.
+        with SlowLink(self.source, SLOW):
+            for victim in (monitor_of, qemu_of):
+                with self.subTest(victim=victim.__name__):
+                    machine = qemu_of(self.zone, "node1")
+                    move = self.begin()
+                    wait_until(lambda: victim(self.zone, "node2") or not move.running(), "a machine on node2")
+                    victim(self.zone, "node2").kill()
+                    status, said = move.wait()
+                    self.assertEqual(status, 1, said)
+                    self.goes_on_at_the_source(machine)
         self.moves_there_and_back()
 
     def test_kill_of_the_remote_administration(self):
