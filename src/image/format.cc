@@ -4,7 +4,6 @@
 
 #include "crypto/hash.h"
 #include "crypto/hkdf.h"
-#include "crypto/random.h"
 #include "image/uuid.h"
 
 namespace kz::image {
@@ -188,14 +187,6 @@ Result<Footer> decode_footer(const Block& block, const Secret& mac_key) {
     footer.sealed_bytes = load_le<std::uint64_t>(&block[40]);
     footer.image_id = uuid_at(block, kFooterImageIdAt);
     return footer;
-}
-
-Result<std::string> make_image_id() {
-    UuidBytes uuid;
-    KZ_CHECK(crypto::fill_random(uuid));
-    uuid[6] = static_cast<Byte>((uuid[6] & 0x0f) | 0x40);  // version 4, variant 1 of RFC 9562
-    uuid[8] = static_cast<Byte>((uuid[8] & 0x3f) | 0x80);
-    return render_uuid(uuid);
 }
 
 }  // namespace kz::image

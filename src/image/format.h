@@ -106,7 +106,4 @@ Result<Block> encode_footer(const Footer& footer, const Secret& mac_key);
 // Errc::corrupt when there is no footer or the key does not fit.
 Result<Footer> decode_footer(const Block& block, const Secret& mac_key);
 
-// A random uuid as text.
-Result<std::string> make_image_id();
-
 }  // namespace kz::image

@@ -8,6 +8,7 @@
 #include "image/format.h"
 #include "image/index.h"
 #include "image/keys.h"
+#include "os/uuid.h"
 
 namespace kz::image {
 
@@ -119,7 +120,7 @@ Result<ImageWriter> ImageWriter::create(std::unique_ptr<Medium> medium, ImageInf
     state->header.info = std::move(info);
     state->header.info.cipher = cipher;
     state->header.info.layout = Layout::channels;
-    KZ_TRY(state->header.info.image_id, make_image_id());
+    KZ_TRY(state->header.info.image_id, random_uuid());
     KZ_CHECK(crypto::fill_random(state->header.salt));
     KZ_TRY(state->mac_key, derive_mac_key(keysource, state->header.salt));
     KZ_TRY(const Block block, encode_header(state->header, state->mac_key));

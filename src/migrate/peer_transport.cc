@@ -38,7 +38,7 @@ class SocketTransport final : public Transport {
         return got;
     }
     Result<void> write_all(ByteView bytes, Deadline deadline, int cancel_fd) override {
-        return send_all(socket_.get(), bytes, deadline, cancel_fd);
+        return kz::write_all(socket_.get(), bytes, deadline, cancel_fd);
     }
     int fd() const override { return socket_.get(); }
     void finish(Deadline) override { ::shutdown(socket_.get(), SHUT_WR); }
@@ -56,21 +56,6 @@ std::unique_ptr<Transport> make_transport(crypto::TlsStream stream) {
 Result<std::unique_ptr<Transport>> make_transport(UniqueFd socket) {
     KZ_CHECK(set_nonblocking(socket.get(), true));
     return std::make_unique<SocketTransport>(std::move(socket));
-}
-
-Result<void> send_all(int socket, ByteView bytes, Deadline deadline, int cancel_fd) {
-    while (!bytes.empty()) {
-        KZ_CHECK(wait_writable(socket, deadline, cancel_fd));
-        const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0) {
-            bytes = bytes.subspan(static_cast<std::size_t>(sent));
-        } else if (errno == EPIPE || errno == ECONNRESET) {
-            return fail(Errc::unavailable, "the other end closed the connection");
-        } else if (errno != EAGAIN && errno != EINTR) {
-            return fail_errno(errno, "send");
-        }
-    }
-    return {};
 }
 
 }  // namespace kz::migrate

@@ -27,7 +27,4 @@ std::unique_ptr<Transport> make_transport(crypto::TlsStream stream);
 // A connected stream socket, which is made non-blocking.
 Result<std::unique_ptr<Transport>> make_transport(UniqueFd socket);
 
-// As write_all of os/io.h, for a socket: a peer that has gone is Errc::unavailable and never SIGPIPE.
-Result<void> send_all(int socket, ByteView bytes, Deadline deadline, int cancel_fd = -1);
-
 }  // namespace kz::migrate

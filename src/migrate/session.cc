@@ -4,7 +4,6 @@
 #include <cerrno>
 
 #include "base/text.h"
-#include "migrate/peer_transport.h"
 #include "migrate/session_wire.h"
 #include "os/io.h"
 #include "os/socket.h"
@@ -61,7 +60,7 @@ Result<ChannelConnection> SessionRegistration::next(Deadline deadline, int cance
     KZ_CHECK(set_nonblocking(connection.fd.get(), true));
     KZ_CHECK(tune_tcp(connection.fd.get()));
     KZ_TRY(const Answer answer, make_answer(bytes, id_, proof_key_.view()));
-    auto sent = send_all(connection.fd.get(), answer, deadline, cancel_fd);
+    auto sent = write_all(connection.fd.get(), answer, deadline, cancel_fd);
     if (!sent) return fail(Errc::io, "memory connection {}: {}", hello.channel, sent.error().message());
     return connection;
 }
@@ -80,7 +79,7 @@ Result<ChannelConnection> connect_channel(const std::string& host, std::uint16_t
     KZ_CHECK(set_nonblocking(connection.fd.get(), true));
     Answer answer{};
     const auto exchange = [&]() -> Result<void> {
-        KZ_CHECK(send_all(connection.fd.get(), bytes, deadline, cancel_fd));
+        KZ_CHECK(write_all(connection.fd.get(), bytes, deadline, cancel_fd));
         return read_exact(connection.fd.get(), answer, deadline, cancel_fd);
     };
     if (auto done = exchange(); !done) {
