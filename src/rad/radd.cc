@@ -9,12 +9,14 @@
 #include "os/socket.h"
 #include "rad/migration_routes.h"
 #include "rad/server.h"
+#include "rad/stdio.h"
 
 namespace kz::rad {
 namespace {
 
 constexpr std::string_view kUsage =
     "usage: kz-radd [-R DIR] [--port N] [--listen ADDRESS] [--log FILE] [--daemon]\n"
+    "       kz-radd [-R DIR] --stdio\n"
     "       kz-radd [-R DIR] --fingerprint\n"
     "       kz-radd [-R DIR] --authorize FINGERPRINT [NAME]\n"
     "Remote administration of this host's zones, over TLS and a unix socket.\n"
@@ -23,8 +25,14 @@ constexpr std::string_view kUsage =
     "  --listen ADDRESS  only on this address (default: all)\n"
     "  --log FILE        log there (default: standard error; var/log/zones/radd.log with --daemon)\n"
     "  --daemon          start in the background, and return when it is ready\n"
+    "  --stdio           serve one connection on standard input and output: what ssh runs for a migration\n"
     "  --fingerprint     print the fingerprint of this host's key, which is made when there is none\n"
     "  --authorize       let the host with this key administer this one\n";
+
+void add_routes(Router& router, const HostPaths& paths, client::Client& client, Log& log) {
+    add_host_routes(router, paths);
+    add_migration_routes(router, client, log);
+}
 
 Result<std::optional<int>> run_arguments(const HostPaths& paths, const ServiceOptions& options) {
     const std::vector<std::string>& words = options.others;
@@ -32,6 +40,12 @@ Result<std::optional<int>> run_arguments(const HostPaths& paths, const ServiceOp
     if (words.front() == "--fingerprint" && words.size() == 1) {
         KZ_TRY(const crypto::HostKey key, migrate::load_or_create_host_key(paths));
         fmt::print("{}\n", key.fingerprint);
+        return 0;
+    }
+    if (words.front() == "--stdio" && words.size() == 1) {
+        KZ_CHECK(serve_stdio(paths, [&](Router& router, client::Client& client, Log& log) {
+            add_routes(router, paths, client, log);
+        }));
         return 0;
     }
     if (words.front() == "--authorize" && (words.size() == 2 || words.size() == 3)) {
@@ -54,9 +68,8 @@ Result<void> serve(Service& service, const HostPaths& paths, const ServiceOption
     KZ_TRY(const crypto::HostKey key, migrate::load_or_create_host_key(paths));
     KZ_TRY(crypto::TlsContext tls, crypto::TlsContext::server(key, crypto::ClientCertificate::required));
     Router router;
-    add_host_routes(router, paths);
     KZ_TRY(client::Client client, client::Client::open(paths));
-    add_migration_routes(router, client, service.log());
+    add_routes(router, paths, client, service.log());
     HttpServer server(router, authorize_by_file(paths), ServerLimits{}, service.log());
     KZ_TRY(UniqueFd tcp, tcp_listen(options.address, options.port));
     server.listen_tls(std::move(tcp), std::move(tls));
