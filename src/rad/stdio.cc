@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "base/log.h"
 #include "os/file.h"
 #include "os/io.h"
 #include "rad/exchange.h"

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/log.h"
 #include "client/client.h"
 #include "rad/router.h"
 
