@@ -62,7 +62,8 @@ Result<void> build_disk(const store::Registry& registry, const zone::Config& con
                         const install::Manifest& manifest, InstallLog& log, const Reporter& reporter) {
     KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
+    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
     install::InstallRequest request;
     request.disk = suri.local_path();
     KZ_TRY(request.usable_bytes, storage::guest_bytes(volume->size_bytes()));
@@ -87,13 +88,13 @@ bool made_by_template(const zone::Config& config, unsigned device_id) {
 }
 
 Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& device, bool boot_disk,
-                              bool destroy_all) {
+                              bool destroy_all, const storage::StorageAccess& access) {
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-    KZ_TRY(const bool exists, storage::volume_exists(suri));
+    KZ_TRY(const bool exists, storage::volume_exists(suri, access));
     if (!exists) return {};
-    if (destroy_all || made_by_template(config, device.id)) return storage::destroy_volume(suri);
+    if (destroy_all || made_by_template(config, device.id)) return storage::destroy_volume(suri, access);
     if (!boot_disk) return {};
-    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
+    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
     return storage::HostDataArea::erase(*volume);
 }
 
@@ -102,7 +103,8 @@ bool claimed_by_others(const store::Registry& registry, const zone::Config& conf
     const auto check = [&]() -> Result<void> {
         KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
         KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-        KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
+        KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
+        KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
         return check_unclaimed(registry, config.name(), *volume);
     };
     const Result<void> checked = check();
@@ -119,8 +121,9 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     KZ_TRY(const install::Manifest manifest, install::load_manifest(options.manifest, HostPaths::share()));
     constexpr std::uint64_t kDefaultSize = 16ULL << 30;
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     KZ_TRY(const std::vector<storage::Suri> created,
-           create_missing_volumes(config, options.install_size.value_or(kDefaultSize)));
+           create_missing_volumes(config, options.install_size.value_or(kDefaultSize), access));
     const auto begun = steady_clock::now();
     const auto work = [&]() -> Result<void> {
         KZ_CHECK(check_overwrite(registry_, config, options.force_overwrite));
@@ -141,7 +144,7 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
     };
     Result<void> installed = work();
     if (installed) return {};
-    destroy_volumes(created);
+    destroy_volumes(created, access);
     KZ_CHECK(locked.put_state(zone::State::configured));
     return std::unexpected(std::move(installed).error().context(
         "ERROR: installation failed: zone switching to configured state"));
@@ -161,10 +164,11 @@ Result<void> Client::uninstall(const std::string& zone, bool destroy_all, const 
     if (!ours && state == zone::State::installed) return std::unexpected(owned.error());
     if (owned && owned->suspend) monitor::discard_image(*owned->suspend);
     KZ_CHECK(locked.put_state(zone::State::incomplete));
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     bool boot_disk = true;
     for (const zone::Device& device : config.devices()) {
         if (ours)
-            KZ_CHECK_CONTEXT(erase_or_destroy(config, device, boot_disk, destroy_all),
+            KZ_CHECK_CONTEXT(erase_or_destroy(config, device, boot_disk, destroy_all, access),
                              fmt::format("device {}", device.id));
         boot_disk = false;
     }

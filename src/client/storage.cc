@@ -36,28 +36,29 @@ Result<storage::HostData> check_ownership(const store::Registry& registry, const
     return fail(Errc::unavailable, "{}", data.error().message());
 }
 
-Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes) {
+Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes,
+                                                          const storage::StorageAccess& access) {
     std::vector<storage::Suri> created;
     for (const zone::Device& device : config.devices()) {
         const auto create = [&]() -> Result<void> {
             KZ_TRY(const storage::Suri suri, suri_of(device));
-            KZ_TRY(const bool exists, storage::volume_exists(suri));
+            KZ_TRY(const bool exists, storage::volume_exists(suri, access));
             if (exists) return {};
-            KZ_CHECK(storage::create_volume(suri, bytes));
+            KZ_CHECK(storage::create_volume(suri, bytes, access));
             created.push_back(suri);
             return {};
         };
         if (Result<void> done = create(); !done) {
-            destroy_volumes(created);
+            destroy_volumes(created, access);
             return std::unexpected(std::move(done).error().context(fmt::format("device {}", device.id)));
         }
     }
     return created;
 }
 
-void destroy_volumes(const std::vector<storage::Suri>& volumes) {
+void destroy_volumes(const std::vector<storage::Suri>& volumes, const storage::StorageAccess& access) {
     for (const storage::Suri& suri : volumes) [[maybe_unused]]
-        const Result<void> destroyed = storage::destroy_volume(suri);
+        const Result<void> destroyed = storage::destroy_volume(suri, access);
 }
 
 Result<void> check_sole_user(const store::Registry& registry, const std::string& zone,
@@ -86,7 +87,8 @@ Result<void> check_unclaimed(const store::Registry& registry, const std::string&
 Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force) {
     KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::Suri suri, suri_of(device));
-    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri));
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
+    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
     KZ_CHECK(check_unclaimed(registry, config.name(), *volume));
     if (force) return {};
     const std::uint64_t looked_at = std::min<std::uint64_t>(kLookedAt, volume->size_bytes());

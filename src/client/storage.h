@@ -18,9 +18,10 @@ Result<storage::HostData> check_ownership(const store::Registry& registry, const
                                           const std::string& uuid);
 
 // Creates the volumes that do not exist, with `bytes` each. Returns those it made.
-Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes);
+Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes,
+                                                          const storage::StorageAccess& access);
 // The best that can be done; for undoing.
-void destroy_volumes(const std::vector<storage::Suri>& volumes);
+void destroy_volumes(const std::vector<storage::Suri>& volumes, const storage::StorageAccess& access);
 
 // Refuses (Errc::unavailable) when another zone of this host is installed under `uuid`: one disk is one
 // zone's.

@@ -29,7 +29,9 @@ void check_machine(const zone::Config& config, const HostPaths& paths, std::vect
         errors.push_back("cpu-arch: " + model.error().message());
 }
 
-void check_devices(const zone::Config& config, std::vector<std::string>& errors) {
+void check_devices(const zone::Config& config, const HostPaths& paths, std::vector<std::string>& errors) {
+    const Result<storage::StorageAccess> access = store::storage_access(paths);
+    if (!access) return errors.push_back(access.error().message());
     if (config.devices().empty())
         errors.emplace_back("the zone has no device to boot from; add one with zonecfg: add device");
     for (const zone::Device& device : config.devices()) {
@@ -40,7 +42,7 @@ void check_devices(const zone::Config& config, std::vector<std::string>& errors)
             continue;
         }
         // A disk that is missing may yet come: install makes it, boot finds the zone unavailable.
-        const auto exists = storage::volume_exists(*suri);
+        const auto exists = storage::volume_exists(*suri, *access);
         if (!exists && exists.error().code() == Errc::unsupported)
             errors.push_back(fmt::format("device {}: {}", device.id, exists.error().message()));
     }
@@ -68,7 +70,7 @@ Result<void> Client::verify(const std::string& zone, const Reporter& reporter) {
     for (const std::string& note : report.notes)
         reporter.say(note);
     std::vector<std::string> errors = report.errors;
-    check_devices(config, errors);
+    check_devices(config, paths(), errors);
     check_host(config, errors);
     check_machine(config, paths(), errors);
     if (errors.empty()) return {};

@@ -1,6 +1,7 @@
 #include "monitor/machine.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "crypto/hash.h"
 #include "os/file.h"
+#include "os/io.h"
 #include "os/network.h"
 #include "os/socket.h"
 #include "qemu/accel.h"
@@ -44,21 +46,49 @@ class Inheritance {
     std::vector<ChildFd> map_;
 };
 
+// A descriptor from which a child reads `text`, once.
+Result<UniqueFd> secret_in_memory(const Secret& text) {
+    UniqueFd fd(::memfd_create("secret", MFD_CLOEXEC));
+    if (!fd) return fail_errno(errno, "memfd_create");
+    KZ_CHECK(write_all(fd.get(), text.view(), Deadline::after(kStartTime)));
+    return fd;
+}
+
+Result<void> place_disk(const storage::VolumeBacking& backing, Inheritance& inheritance,
+                        qemu::DiskSpec& disk) {
+    if (const auto* local = std::get_if<storage::LocalBacking>(&backing)) {
+        UniqueFd copy(::fcntl(local->fd.get(), F_DUPFD_CLOEXEC, 3));
+        if (!copy) return fail_errno(errno, "dup");
+        disk.block_device = local->block_device;
+        disk.direct_io = (::fcntl(local->fd.get(), F_GETFL) & O_DIRECT) != 0;
+        disk.fd = inheritance.add(std::move(copy));
+    } else if (const auto* iscsi = std::get_if<storage::IscsiBacking>(&backing)) {
+        qemu::IscsiDisk remote{.portal = iscsi->portal,
+                               .target = iscsi->target,
+                               .lun = iscsi->lun,
+                               .initiator_name = iscsi->initiator_name,
+                               .chap_user = {}};
+        if (iscsi->chap) {
+            remote.chap_user = iscsi->chap->user;
+            KZ_TRY(UniqueFd password, secret_in_memory(iscsi->chap->password));
+            remote.chap_password_fd = inheritance.add(std::move(password));
+        }
+        disk.remote = std::move(remote);
+    } else if (const auto* nfs = std::get_if<storage::NfsBacking>(&backing)) {
+        disk.remote = qemu::NfsDisk{.host = nfs->host, .path = nfs->path, .uid = nfs->uid, .gid = nfs->gid};
+    }
+    return {};
+}
+
 Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
     for (const OpenedDisk& disk : request.disks) {
-        struct stat status{};
-        if (::fstat(disk.fd.get(), &status) < 0) return fail_errno(errno, "fstat");
-        UniqueFd copy(::fcntl(disk.fd.get(), F_DUPFD_CLOEXEC, 3));
-        if (!copy) return fail_errno(errno, "dup");
         qemu::DiskSpec disk_spec;
         disk_spec.index = disk.id;
-        disk_spec.block_device = S_ISBLK(status.st_mode);
-        disk_spec.direct_io = (::fcntl(disk.fd.get(), F_GETFL) & O_DIRECT) != 0;
         disk_spec.guest_bytes = disk.guest_bytes;
         // A kernel that is given directly comes first, and QEMU gives it the first place itself.
         if (request.config.kernel().empty()) disk_spec.boot_index = disk.boot_index;
-        disk_spec.fd = inheritance.add(std::move(copy));
-        spec.disks.push_back(disk_spec);
+        KZ_CHECK_CONTEXT(place_disk(disk.backing, inheritance, disk_spec), fmt::format("device {}", disk.id));
+        spec.disks.push_back(std::move(disk_spec));
     }
     return {};
 }

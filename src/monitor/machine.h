@@ -17,6 +17,7 @@
 #include "os/process.h"
 #include "qemu/machine.h"
 #include "qemu/qmp.h"
+#include "storage/backing.h"
 #include "zone/config.h"
 
 namespace kz::monitor {
@@ -24,7 +25,7 @@ namespace kz::monitor {
 // A disk of the zone, opened by the monitor.
 struct OpenedDisk {
     unsigned id = 0;
-    UniqueFd fd;
+    storage::VolumeBacking backing;
     std::uint64_t guest_bytes = 0;
     std::optional<unsigned> boot_index;
 };

@@ -74,15 +74,17 @@ void ZoneRun::guest_reset() {
 
 Result<std::vector<OpenedDisk>> ZoneRun::open_disks() {
     std::vector<OpenedDisk> disks;
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     const std::vector<zone::Device> devices = config_.devices();
     for (unsigned order = 0; order < devices.size(); ++order) {
         const zone::Device& device = devices[order];
         const std::string what = fmt::format("device {}", device.id);
         KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage), what);
-        KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri), what);
+        KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access),
+                       what);
         OpenedDisk disk;
         disk.id = device.id;
-        KZ_TRY_CONTEXT(disk.fd, volume->open_for_qemu(), what);
+        KZ_TRY_CONTEXT(disk.backing, volume->backing(), what);
         disk.guest_bytes = volume->size_bytes();
         // Only the disk that the zone boots from carries host data.
         if (order == 0) {

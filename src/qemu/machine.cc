@@ -164,19 +164,50 @@ unsigned ports_needed(const Specs& specs, unsigned at_least) {
     return at_least;
 }
 
+json iscsi_options(const IscsiDisk& disk, const std::string& node, Arguments& out) {
+    json options = {{"driver", "iscsi"},     {"transport", "tcp"}, {"portal", disk.portal},
+                    {"target", disk.target}, {"lun", disk.lun},    {"initiator-name", disk.initiator_name}};
+    if (disk.chap_password_fd >= 0) {
+        const std::string secret = node + "-chap";
+        out.add("-object", json({{"qom-type", "secret"},
+                                 {"id", secret},
+                                 {"format", "raw"},
+                                 {"file", inherited_path(disk.chap_password_fd)}})
+                               .dump());
+        options["user"] = disk.chap_user;
+        options["password-secret"] = secret;
+    }
+    return options;
+}
+
+json nfs_options(const NfsDisk& disk) {
+    return {{"driver", "nfs"},
+            {"server", {{"type", "inet"}, {"host", disk.host}}},
+            {"path", disk.path},
+            {"user", disk.uid},
+            {"group", disk.gid}};
+}
+
+// The options of QEMU's driver for the place where the disk is; adds what they refer to.
+json protocol_options(const DiskSpec& disk, const std::string& node, Arguments& out) {
+    if (const auto* iscsi = std::get_if<IscsiDisk>(&disk.remote)) return iscsi_options(*iscsi, node, out);
+    if (const auto* nfs = std::get_if<NfsDisk>(&disk.remote)) return nfs_options(*nfs);
+    const unsigned set = disk.index + 1;
+    out.add("-add-fd", fmt::format("fd={},set={},opaque={}", disk.fd, set, node));
+    return {{"driver", disk.block_device ? "host_device" : "file"},
+            {"filename", fmt::format("/dev/fdset/{}", set)}};
+}
+
 // The guest sees a raw node of the size told, on the whole file or device: what lies behind is ours.
 void add_disk(const DiskSpec& disk, Arguments& out) {
     const std::string node = fmt::format("disk{}", disk.index);
-    const unsigned set = disk.index + 1;
     const char* discard = disk.discard ? "unmap" : "ignore";
-    out.add("-add-fd", fmt::format("fd={},set={},opaque={}", disk.fd, set, node));
-    out.add("-blockdev", json({{"driver", disk.block_device ? "host_device" : "file"},
-                               {"node-name", node + "-file"},
-                               {"filename", fmt::format("/dev/fdset/{}", set)},
-                               {"read-only", disk.read_only},
-                               {"discard", discard},
-                               {"cache", {{"direct", disk.direct_io}, {"no-flush", false}}}})
-                             .dump());
+    json protocol = protocol_options(disk, node, out);
+    protocol.update({{"node-name", node + "-file"},
+                     {"read-only", disk.read_only},
+                     {"discard", discard},
+                     {"cache", {{"direct", disk.direct_io}, {"no-flush", false}}}});
+    out.add("-blockdev", protocol.dump());
     out.add("-blockdev", json({{"driver", "raw"},
                                {"node-name", node},
                                {"file", node + "-file"},
@@ -193,6 +224,11 @@ void add_disk(const DiskSpec& disk, Arguments& out) {
                    {"addr", slot(0)}};
     if (disk.boot_index) device["bootindex"] = *disk.boot_index;
     if (!disk.serial.empty()) device["serial"] = disk.serial;
+    // Storage that is out of reach stops the guest until it is back, instead of breaking its file systems.
+    if (!std::holds_alternative<std::monostate>(disk.remote)) {
+        device["werror"] = "stop";
+        device["rerror"] = "stop";
+    }
     out.device(device);
 }
 

@@ -1,8 +1,8 @@
 // Machine: the command line of a zone's QEMU. For the monitor.
 //
 // QEMU runs as an unprivileged user in a seccomp sandbox, opens nothing by name but its own firmware, and
-// creates no file: sockets, disks and taps are descriptors that it inherits, whose numbers in the child the
-// spec tells.
+// creates no file: sockets, local disks and taps are descriptors that it inherits, whose numbers in the child
+// the spec tells. Disks on iSCSI and NFS it reaches over the network by its own clients.
 //
 // What the monitor may rely on:
 // - It starts stopped (-S): the monitor says `cont`. With `incoming` it waits for migrate-incoming, and stays
@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -35,10 +36,30 @@ inline constexpr unsigned kMaxDisks = 32;
 inline constexpr unsigned kMaxNics = 16;
 inline constexpr unsigned kMaxCpus = 255;
 
+// A disk that QEMU reaches by its own initiator.
+struct IscsiDisk {
+    std::string portal;  // "192.0.2.7:3260", IPv6 in brackets
+    std::string target;
+    unsigned lun = 0;
+    std::string initiator_name;
+    std::string chap_user;      // empty: no login
+    int chap_password_fd = -1;  // in the child: a memfd that holds the password and nothing else
+};
+
+// A file that QEMU reaches by its own NFS client.
+struct NfsDisk {
+    std::string host;
+    std::string path;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+};
+
 struct DiskSpec {
-    unsigned index = 0;             // device id "disk<index>", node "disk<index>", below kMaxDisks
-    int fd = -1;                    // in the child, open for reading and writing (read_only: for reading)
-    bool block_device = false;      // the descriptor is a block device, not a file
+    unsigned index = 0;  // device id "disk<index>", node "disk<index>", below kMaxDisks
+    // Where it is: a descriptor, or one of the others.
+    int fd = -1;                // in the child, open for reading and writing (read_only: for reading)
+    bool block_device = false;  // the descriptor is a block device, not a file
+    std::variant<std::monostate, IscsiDisk, NfsDisk> remote{};
     std::uint64_t guest_bytes = 0;  // what the guest sees; a multiple of 512
     std::optional<unsigned> boot_index;
     std::string serial;      // at most 20 characters; empty: none

@@ -60,7 +60,11 @@ Result<void> check_board(const MachineSpec& spec, const QemuInfo& qemu) {
 Result<void> check_disk(const DiskSpec& disk) {
     if (disk.index >= kMaxDisks)
         return fail(Errc::invalid_argument, "disk {}: the highest is {}", disk.index, kMaxDisks - 1);
-    if (disk.fd < 0) return fail(Errc::invalid_argument, "disk {}: not open", disk.index);
+    const bool remote = !std::holds_alternative<std::monostate>(disk.remote);
+    if ((disk.fd < 0) != remote) return fail(Errc::invalid_argument, "disk {}: not open", disk.index);
+    if (const auto* iscsi = std::get_if<IscsiDisk>(&disk.remote);
+        iscsi != nullptr && (iscsi->chap_user.empty() != (iscsi->chap_password_fd < 0)))
+        return fail(Errc::invalid_argument, "disk {}: a login needs a user and a password", disk.index);
     if (disk.guest_bytes == 0 || disk.guest_bytes % kSector != 0)
         return fail(Errc::invalid_argument, "disk {}: {} bytes is no size", disk.index, disk.guest_bytes);
     if (disk.serial.size() > kMaxSerial || !is_text(disk.serial))

@@ -59,7 +59,7 @@ class LocalVolume final : public Volume {
     std::uint64_t size_bytes() const override { return size_; }
     Result<void> read(std::uint64_t offset, MutableBytes out) override;
     Result<void> write_durable(std::uint64_t offset, ByteView bytes) override;
-    Result<UniqueFd> open_for_qemu() override;
+    Result<VolumeBacking> backing() override;
 
   private:
     Result<void> check_range(std::uint64_t offset, std::uint64_t bytes) const;
@@ -131,7 +131,7 @@ Result<void> LocalVolume::write_durable(std::uint64_t offset, ByteView bytes) {
     return {};
 }
 
-Result<UniqueFd> LocalVolume::open_for_qemu() {
+Result<VolumeBacking> LocalVolume::backing() {
     KZ_TRY(const ScopedCredentials rights, ScopedCredentials::enter(suri_));
     KZ_TRY(UniqueFd fd, open_file(suri_.local_path(), O_RDWR | O_NOCTTY));
     struct stat ours{};
@@ -140,7 +140,7 @@ Result<UniqueFd> LocalVolume::open_for_qemu() {
         return fail_errno(errno, name());
     if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino || ours.st_rdev != theirs.st_rdev)
         return fail(Errc::wrong_state, "{}: replaced by another file while in use", name());
-    return fd;
+    return LocalBacking{std::move(fd), S_ISBLK(theirs.st_mode)};
 }
 
 }  // namespace

@@ -17,26 +17,30 @@ std::unexpected<Error> not_reachable(const Suri& suri) {
 
 }  // namespace
 
-Result<std::unique_ptr<Volume>> open_volume(const Suri& suri) {
+Result<bool> Volume::compare_and_write(std::uint64_t, ByteView, ByteView) {
+    return fail(Errc::unsupported, "{}: no compare and write", suri().render());
+}
+
+Result<std::unique_ptr<Volume>> open_volume(const Suri& suri, const StorageAccess&) {
     if (!is_local(suri)) return not_reachable(suri);
     return open_local_volume(suri);
 }
 
-Result<void> create_volume(const Suri& suri, std::uint64_t bytes) {
+Result<void> create_volume(const Suri& suri, std::uint64_t bytes, const StorageAccess&) {
     if (!is_local(suri)) return not_reachable(suri);
     if (suri.type() == SuriType::dev)
         return fail(Errc::unsupported, "{}: a device cannot be created", suri.render());
     return create_local_file(suri, bytes);
 }
 
-Result<void> destroy_volume(const Suri& suri) {
+Result<void> destroy_volume(const Suri& suri, const StorageAccess&) {
     if (!is_local(suri)) return not_reachable(suri);
     if (suri.type() == SuriType::dev)
         return fail(Errc::unsupported, "{}: a device cannot be destroyed", suri.render());
     return destroy_local_file(suri);
 }
 
-Result<bool> volume_exists(const Suri& suri) {
+Result<bool> volume_exists(const Suri& suri, const StorageAccess&) {
     if (!is_local(suri)) return not_reachable(suri);
     return local_exists(suri);
 }

@@ -28,7 +28,8 @@ Result<BootDisk> BootDisk::open(const Registry& registry, const zone::Config& co
     KZ_TRY(const zone::Device device, device_of(config));
     KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage),
                    fmt::format("device {}: {}", device.id, device.storage));
-    KZ_TRY_CONTEXT(std::unique_ptr<storage::Volume> volume, storage::open_volume(suri),
+    KZ_TRY(const storage::StorageAccess access, storage_access(registry.paths()));
+    KZ_TRY_CONTEXT(std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access),
                    fmt::format("device {}", device.id));
     Result<Secret> key = registry.keysource(config.name());
     if (!key)

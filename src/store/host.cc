@@ -49,4 +49,10 @@ Result<HostIdentity> host_identity(const HostPaths& paths) {
     return HostIdentity{std::move(id), name.data()};
 }
 
+Result<storage::StorageAccess> storage_access(const HostPaths& paths) {
+    KZ_TRY(const std::string id, ensure_id(paths));
+    return storage::StorageAccess{.initiator_name = "iqn.2026-11.org.kzones:" + id,
+                                  .chap_secrets = paths.etc_zones() / "iscsi-chap"};
+}
+
 }  // namespace kz::store

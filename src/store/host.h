@@ -4,6 +4,7 @@
 #include <string>
 
 #include "os/paths.h"
+#include "storage/access.h"
 #include "storage/host_data.h"
 
 namespace kz::store {
@@ -19,5 +20,9 @@ struct HostIdentity {
 };
 
 Result<HostIdentity> host_identity(const HostPaths& paths);
+
+// How this host reaches storage: its iSCSI name follows from its id, CHAP secrets are in
+// etc/zones/iscsi-chap.
+Result<storage::StorageAccess> storage_access(const HostPaths& paths);
 
 }  // namespace kz::store

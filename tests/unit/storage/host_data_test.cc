@@ -43,8 +43,8 @@ HostData sample() {
 class HostDataTest : public testing::Test {
   protected:
     void SetUp() override {
-        ASSERT_TRUE(create_volume(suri_, kVolumeBytes));
-        volume_ = *open_volume(suri_);
+        ASSERT_TRUE(create_volume(suri_, kVolumeBytes, {}));
+        volume_ = *open_volume(suri_, {});
     }
     HostDataArea area(Byte fill = 1) { return *HostDataArea::open(*volume_, key_of(fill)); }
     Errc read_error(Byte fill = 1) {
@@ -248,8 +248,8 @@ TEST_F(HostDataTest, LargeBodiesFitUpToTheLimit) {
 TEST_F(HostDataTest, OpenRefusesSmallVolumesAndNoKey) {
     EXPECT_FALSE(HostDataArea::open(*volume_, Secret()));
     const Suri small = *Suri::of_file(folder_.path() / "small");
-    ASSERT_TRUE(create_volume(small, kMiB));
-    const std::unique_ptr<Volume> volume = *open_volume(small);
+    ASSERT_TRUE(create_volume(small, kMiB, {}));
+    const std::unique_ptr<Volume> volume = *open_volume(small, {});
     EXPECT_EQ(HostDataArea::open(*volume, key_of(1)).error().code(), Errc::invalid_argument);
 }
 
@@ -266,7 +266,7 @@ class FailingVolume final : public Volume {
                                                         : under_.write_durable(offset, bytes);
         return mode == Mode::works ? written : fail(Errc::io, "cable cut");
     }
-    Result<UniqueFd> open_for_qemu() override { return under_.open_for_qemu(); }
+    Result<VolumeBacking> backing() override { return under_.backing(); }
 
     enum class Mode { works, lost_before, lost_after, half } mode = Mode::works;
 
@@ -348,7 +348,7 @@ TEST(HostDataBody, ErrorsNameTheField) {
 
 // Writes generations until it is killed.
 [[noreturn]] void write_for_ever(const Suri& suri) {
-    const std::unique_ptr<Volume> volume = *open_volume(suri);
+    const std::unique_ptr<Volume> volume = *open_volume(suri, {});
     HostDataArea area = *HostDataArea::open(*volume, key_of(1));
     HostData data = area.read()->data;
     while (true) {

@@ -22,7 +22,7 @@ class BootDiskTest : public testing::Test {
     };
 
     void SetUp() override {
-        ASSERT_TRUE(storage::create_volume(suri_, 4 << 20).has_value());
+        ASSERT_TRUE(storage::create_volume(suri_, 4 << 20, {}).has_value());
         for (const Host* host : {&here_, &there_})
             ASSERT_TRUE(host->registry.save_config(config_).has_value());
     }
@@ -88,7 +88,7 @@ TEST_F(BootDiskTest, ADiskThatIsMissingOrNoneIsNamed) {
     EXPECT_EQ(missing.error().code(), Errc::not_found);
     EXPECT_TRUE(missing.error().message().starts_with("device 0: ")) << missing.error().message();
     const storage::Suri small = storage::Suri::of_file(folder_.path() / "small").value();
-    ASSERT_TRUE(storage::create_volume(small, 1 << 20).has_value());
+    ASSERT_TRUE(storage::create_volume(small, 1 << 20, {}).has_value());
     const auto too_small = BootDisk::open(here_.registry, config_with(small.render()));
     ASSERT_FALSE(too_small.has_value());
     EXPECT_EQ(too_small.error().code(), Errc::invalid_argument);
