@@ -15,6 +15,7 @@ constexpr std::size_t kMaxFile = 1024 * 1024;
 constexpr std::size_t kMaxPem = 64 * 1024;
 constexpr std::size_t kMaxName = 256;
 constexpr std::chrono::seconds kLockTimeout{10};
+constexpr std::string_view kRoleMark = "role=";
 
 Path known_hosts_file(const HostPaths& paths) {
     return paths.rad_dir() / "known_hosts";
@@ -56,6 +57,13 @@ Fields fields_of(std::string_view line) {
     if (line.starts_with('#')) return {};
     const auto end = std::min(line.find_first_of(" \t"), line.size());
     return {line.substr(0, end), trim(line.substr(end))};
+}
+
+// "role=viewer node 1" and "node 1".
+AuthorizedKey key_of(std::string_view text) {
+    if (!text.starts_with(kRoleMark)) return {.name = std::string(text), .role = std::nullopt};
+    const Fields fields = fields_of(text.substr(kRoleMark.size()));
+    return {.name = std::string(fields.rest), .role = std::string(fields.first)};
 }
 
 bool is_plain(std::string_view text) {
@@ -165,28 +173,39 @@ Result<AuthorizedKeys> AuthorizedKeys::load(const HostPaths& paths) {
     return parse(text);
 }
 
-std::optional<std::string> AuthorizedKeys::find(std::string_view fingerprint) const {
+std::optional<AuthorizedKey> AuthorizedKeys::look_up(std::string_view fingerprint) const {
     if (!crypto::is_fingerprint(fingerprint)) return std::nullopt;
     for (const std::string& line : lines_) {
         const Fields fields = fields_of(line);
-        if (fields.first == fingerprint) return std::string(fields.rest);
+        if (fields.first == fingerprint) return key_of(fields.rest);
     }
     return std::nullopt;
 }
 
-Result<void> AuthorizedKeys::add(std::string_view fingerprint, std::string_view name) {
+std::optional<std::string> AuthorizedKeys::find(std::string_view fingerprint) const {
+    const auto key = look_up(fingerprint);
+    return key ? std::optional(key->name) : std::nullopt;
+}
+
+Result<void> AuthorizedKeys::add(std::string_view fingerprint, std::string_view name, std::string_view role) {
     if (!crypto::is_fingerprint(fingerprint))
         return fail(Errc::invalid_argument, "'{}' is not a fingerprint, which looks like SHA256:...",
                     fingerprint);
-    if (name.size() > kMaxName || !is_plain(name))
+    if (name.size() > kMaxName || !is_plain(name) || trim(name).starts_with(kRoleMark))
         return fail(Errc::invalid_argument, "the name of a key is at most {} plain characters", kMaxName);
+    if (role.size() > kMaxName || !std::ranges::all_of(role, [](char c) { return c >= 'a' && c <= 'z'; }))
+        return fail(Errc::invalid_argument, "'{}' is not a role", role);
+    AuthorizedKey key = look_up(fingerprint).value_or(AuthorizedKey{});
+    if (const auto text = trim(name); !text.empty()) key.name = text;
+    if (!role.empty()) key.role = role;
     std::string line(fingerprint);
-    if (const auto text = trim(name); !text.empty()) line += fmt::format(" {}", text);
+    if (key.role) line += fmt::format(" {}{}", kRoleMark, *key.role);
+    if (!key.name.empty()) line += fmt::format(" {}", key.name);
     const auto present = std::ranges::find_if(
         lines_, [&](const std::string& each) { return fields_of(each).first == fingerprint; });
     if (present == lines_.end())
         lines_.push_back(std::move(line));
-    else if (!trim(name).empty())
+    else
         *present = std::move(line);
     return {};
 }
@@ -195,9 +214,10 @@ std::string AuthorizedKeys::render() const {
     return join_lines(lines_);
 }
 
-Result<void> authorize_key(const HostPaths& paths, std::string_view fingerprint, std::string_view name) {
+Result<void> authorize_key(const HostPaths& paths, std::string_view fingerprint, std::string_view name,
+                           std::string_view role) {
     return rewrite<AuthorizedKeys>(authorized_keys_file(paths),
-                                   [&](AuthorizedKeys& keys) { return keys.add(fingerprint, name); });
+                                   [&](AuthorizedKeys& keys) { return keys.add(fingerprint, name, role); });
 }
 
 }  // namespace kz::migrate

@@ -8,7 +8,8 @@
 //   host.crt         PEM: the certificate that carries its public half in TLS.
 //   known_hosts      servers that this host trusts. A line: NAME SHA256:FINGERPRINT
 //                    NAME is "host" or "[host]:port"; a host may have several lines.
-//   authorized_keys  clients that may administer this host. A line: SHA256:FINGERPRINT [NAME]
+//   authorized_keys  clients that may administer this host. A line: SHA256:FINGERPRINT [role=ROLE] [NAME]
+//                    ROLE is a word that src/rad knows; a key without one may do everything.
 //   *.lock           taken while one of the files is rewritten.
 //
 // Empty lines and lines that start with # say nothing. Lines that we cannot read are kept when a file is
@@ -53,17 +54,27 @@ class KnownHosts {
 // Adds to the host's file, under its lock. Errors as KnownHosts::add and those of files.
 Result<void> remember_host(const HostPaths& paths, std::string_view name, std::string_view fingerprint);
 
+// What a line of authorized_keys says besides the fingerprint.
+struct AuthorizedKey {
+    std::string name;                 // empty when it has none
+    std::optional<std::string> role;  // the word after "role=", not checked here
+    bool operator==(const AuthorizedKey&) const = default;
+};
+
 // The content of authorized_keys.
 class AuthorizedKeys {
   public:
     static Result<AuthorizedKeys> parse(std::string_view text);
     static Result<AuthorizedKeys> load(const HostPaths& paths);
 
+    // Nothing when the key is not authorised.
+    std::optional<AuthorizedKey> look_up(std::string_view fingerprint) const;
     // The name beside the fingerprint ("" when it has none); nothing when the key is not authorised.
     std::optional<std::string> find(std::string_view fingerprint) const;
-    // Adds a line; a key that is there gets the new name, unless that is empty. Errors:
-    // Errc::invalid_argument for what is not a fingerprint or for a name with control characters.
-    Result<void> add(std::string_view fingerprint, std::string_view name);
+    // Adds a line; a key that is there gets the new name and the new role, each unless it is empty (so that
+    // naming a key again never widens what it may do). Errors: Errc::invalid_argument for what is not a
+    // fingerprint, for a role that is no word, or for a name with control characters.
+    Result<void> add(std::string_view fingerprint, std::string_view name, std::string_view role = {});
     std::string render() const;
 
   private:
@@ -71,6 +82,7 @@ class AuthorizedKeys {
 };
 
 // Adds to the host's file, under its lock.
-Result<void> authorize_key(const HostPaths& paths, std::string_view fingerprint, std::string_view name);
+Result<void> authorize_key(const HostPaths& paths, std::string_view fingerprint, std::string_view name,
+                           std::string_view role = {});
 
 }  // namespace kz::migrate

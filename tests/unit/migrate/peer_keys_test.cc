@@ -128,6 +128,24 @@ TEST_F(KeyFiles, AuthorisingAgainRenamesTheKey) {
     EXPECT_EQ(read("authorized_keys"), fingerprint('a') + " new\n");
 }
 
+TEST_F(KeyFiles, AKeyMayCarryARole) {
+    ASSERT_TRUE(authorize_key(paths_, fingerprint('a'), "ops desk", "viewer").has_value());
+    ASSERT_TRUE(authorize_key(paths_, fingerprint('b'), "node2").has_value());
+    // A new name does not widen what the key may do.
+    ASSERT_TRUE(authorize_key(paths_, fingerprint('a'), "desk 2").has_value());
+    const auto keys = AuthorizedKeys::load(paths_).value();
+    EXPECT_EQ(keys.look_up(fingerprint('a'))->role, "viewer");
+    EXPECT_EQ(keys.look_up(fingerprint('a'))->name, "desk 2");
+    EXPECT_EQ(keys.find(fingerprint('a')), "desk 2");
+    EXPECT_EQ(keys.look_up(fingerprint('b'))->role, std::nullopt);
+    EXPECT_EQ(keys.look_up(fingerprint('c')), std::nullopt);
+    EXPECT_EQ(authorize_key(paths_, fingerprint('a'), "", "view er").error().code(), Errc::invalid_argument);
+    EXPECT_EQ(authorize_key(paths_, fingerprint('a'), "role=full").error().code(), Errc::invalid_argument);
+    // An empty role is one that nobody knows, not none.
+    const auto edited = AuthorizedKeys::parse(fingerprint('a') + " role=\n").value();
+    EXPECT_EQ(edited.look_up(fingerprint('a'))->role, "");
+}
+
 TEST_F(KeyFiles, ACommentedKeyIsNotAuthorised) {
     write("authorized_keys", "#" + fingerprint('a') + " x\n# " + fingerprint('a') + "\n");
     EXPECT_EQ(AuthorizedKeys::load(paths_).value().find(fingerprint('a')), std::nullopt);
