@@ -13,6 +13,8 @@ struct StorageAccess {
     std::string initiator_name{};
     // iSCSI: the CHAP secrets (storage/chap_secrets.h). Need not exist.
     std::filesystem::path chap_secrets{};
+    // iSCSI: where to look for SURIs without a host (storage/iscsi_portals.h). Need not exist.
+    std::filesystem::path iscsi_portals{};
     // The longest that one operation on a network volume may take. One that takes longer fails with
     // Errc::timeout, and its connection is reset, so that nothing of it can still reach the medium.
     std::chrono::milliseconds operation_timeout{10'000};

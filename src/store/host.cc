@@ -52,7 +52,8 @@ Result<HostIdentity> host_identity(const HostPaths& paths) {
 Result<storage::StorageAccess> storage_access(const HostPaths& paths) {
     KZ_TRY(const std::string id, ensure_id(paths));
     return storage::StorageAccess{.initiator_name = "iqn.2026-11.org.kzones:" + id,
-                                  .chap_secrets = paths.etc_zones() / "iscsi-chap"};
+                                  .chap_secrets = paths.etc_zones() / "iscsi-chap",
+                                  .iscsi_portals = paths.etc_zones() / "iscsi-portals"};
 }
 
 }  // namespace kz::store

@@ -22,7 +22,7 @@ struct HostIdentity {
 Result<HostIdentity> host_identity(const HostPaths& paths);
 
 // How this host reaches storage: its iSCSI name follows from its id, CHAP secrets are in
-// etc/zones/iscsi-chap.
+// etc/zones/iscsi-chap, portals for SURIs without a host in etc/zones/iscsi-portals.
 Result<storage::StorageAccess> storage_access(const HostPaths& paths);
 
 }  // namespace kz::store
