@@ -27,10 +27,18 @@ struct AeadJob {
 };
 inline constexpr std::size_t kMaxAeadMessage = (1U << 24) - 1;
 
+// Which library does the work; all put the same bytes on the wire. `automatic` is the fastest that this
+// processor and this build have; the others are for tests and benches.
+enum class AeadBackend { automatic = 1, openssl, ipsec_mb };
+
 class Aead {
   public:
     // `key` must have cipher_key_size() bytes and the cipher must not be `none`: else Errc::invalid_argument.
-    static Result<std::unique_ptr<Aead>> create(Cipher cipher, ByteView key);
+    // A back-end that is asked for and does not have the cipher here is Errc::unsupported.
+    static Result<std::unique_ptr<Aead>> create(Cipher cipher, ByteView key,
+                                                AeadBackend backend = AeadBackend::automatic);
+    // What `automatic` means here for this cipher: openssl or ipsec_mb.
+    static AeadBackend fastest_backend(Cipher cipher);
     virtual ~Aead() = default;
     Aead(const Aead&) = delete;
     Aead& operator=(const Aead&) = delete;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "crypto/aead_job.h"
 #include "crypto/openssl.h"
 
 namespace kz::crypto {
@@ -37,7 +38,7 @@ class OpensslAead final : public Aead {
 
     Result<void> seal(const AeadJob& job) override {
         EVP_CIPHER_CTX* context = sealing_.get();
-        KZ_CHECK(check_sizes(job));
+        KZ_CHECK(check_job(job));
         const bool sealed =
             EVP_EncryptInit_ex(context, nullptr, nullptr, nullptr, job.nonce.data()) == 1 &&
             (!is_ccm_ || announce_length(context, job)) && feed_aad(context, job) &&
@@ -49,7 +50,7 @@ class OpensslAead final : public Aead {
 
     Result<void> open(const AeadJob& job) override {
         EVP_CIPHER_CTX* context = opening_.get();
-        KZ_CHECK(check_sizes(job));
+        KZ_CHECK(check_job(job));
         const bool opened =
             EVP_DecryptInit_ex(context, nullptr, nullptr, nullptr, job.nonce.data()) == 1 &&
             EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kTagSize, job.tag.data()) == 1 &&
@@ -58,19 +59,12 @@ class OpensslAead final : public Aead {
         if (!opened) {
             std::ranges::fill(job.data, Byte{0});
             ERR_clear_error();
-            return fail(Errc::corrupt, "the data is damaged or sealed with another key");
+            return not_authentic();
         }
         return {};
     }
 
   private:
-    static Result<void> check_sizes(const AeadJob& job) {
-        if (job.data.size() > kMaxAeadMessage || job.aad.size() > kMaxAeadMessage)
-            return fail(Errc::invalid_argument, "a message of {} bytes is too long", job.data.size());
-        if (job.tag.size() != kTagSize)
-            return fail(Errc::invalid_argument, "a tag of {} bytes", job.tag.size());
-        return {};
-    }
     // CCM puts the length into its first block, so it must be known before the additional data.
     static bool announce_length(EVP_CIPHER_CTX* context, const AeadJob& job) {
         int done = 0;
