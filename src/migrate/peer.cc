@@ -6,6 +6,7 @@
 #include "crypto/tls.h"
 #include "migrate/peer_http.h"
 #include "migrate/peer_keys.h"
+#include "migrate/peer_login.h"
 #include "migrate/peer_trust.h"
 #include "os/socket.h"
 
@@ -13,6 +14,8 @@ namespace kz::migrate {
 namespace {
 
 constexpr std::size_t kMaxErrorText = 4096;
+constexpr unsigned kUnauthorized = 401;
+constexpr unsigned kTooManyRequests = 429;
 
 // What the other host wrote goes to a terminal: no escape sequences.
 std::string printable(std::string text) {
@@ -47,6 +50,8 @@ Result<UniqueFd> connect_socket(const PeerAddress& address, Deadline deadline, i
 }  // namespace
 
 struct Peer::Impl {
+    Result<HttpResponse> exchange(std::string_view text, Deadline deadline, int cancel_fd);
+
     PeerAddress address;
     std::string fingerprint;
     std::unique_ptr<Transport> transport;
@@ -94,30 +99,54 @@ Result<Peer> Peer::connect_local(const HostPaths& paths, std::chrono::millisecon
     return Peer(std::move(impl));
 }
 
+Result<Peer> Peer::on_stream(const PeerAddress& address, UniqueFd socket) {
+    auto impl = std::make_unique<Impl>();
+    impl->address = address;
+    KZ_TRY(impl->transport, make_transport(std::move(socket)));
+    return Peer(std::move(impl));
+}
+
+Result<HttpResponse> Peer::Impl::exchange(std::string_view text, Deadline deadline, int cancel_fd) {
+    if (!usable) return fail(Errc::unavailable, "{}: the connection was given up", address.host);
+    // The other host may answer (413, 403) and close before it has read all of it: the answer counts.
+    const auto sent = transport->write_all(as_bytes(text), deadline, cancel_fd);
+    auto response = !sent && sent.error().code() != Errc::unavailable
+                        ? Result<HttpResponse>(std::unexpected(sent.error()))
+                        : reader.read_response(*transport, deadline, cancel_fd);
+    usable = response && response->keep_alive;
+    if (!response) return std::unexpected(std::move(response).error().context(address.host));
+    return response;
+}
+
 Result<Json> Peer::call(std::string_view method, std::string_view target, const Json& body,
                         std::chrono::milliseconds timeout, int cancel_fd) {
     if (!is_token(method) || !is_token(target) || !target.starts_with('/'))
         return fail(Errc::invalid_argument, "'{} {}' is not a request", method, target);
-    if (!impl_->usable)
-        return fail(Errc::unavailable, "{}: the connection was given up", impl_->address.host);
-    const auto deadline = Deadline::after(timeout);
     const HttpRequest request{std::string(method), std::string(target),
                               body.is_null() ? "" : render_json(body)};
-    const auto exchange = [&]() -> Result<HttpResponse> {
-        const std::string text = render_request(request, impl_->address.host);
-        // The other host may answer (413, 403) and close before it has read all of it: the answer counts.
-        const auto sent = impl_->transport->write_all(as_bytes(text), deadline, cancel_fd);
-        if (!sent && sent.error().code() != Errc::unavailable) return std::unexpected(sent.error());
-        return impl_->reader.read_response(*impl_->transport, deadline, cancel_fd);
-    };
-    const auto response = exchange();
-    impl_->usable = response && response->keep_alive;
-    if (!response) return std::unexpected(Error(response.error()).context(impl_->address.host));
+    const auto response =
+        impl_->exchange(render_request(request, impl_->address.host), Deadline::after(timeout), cancel_fd);
+    if (!response) return std::unexpected(response.error());
     if (response->status / 100 != 2) return std::unexpected(error_of(*response));
     if (response->body.empty()) return Json();
     auto answer = parse_json(response->body);
     if (!answer) return std::unexpected(std::move(answer).error().context(impl_->address.host));
     return answer;
+}
+
+Result<void> Peer::login(const std::string& user, const Secret& password, std::chrono::milliseconds timeout,
+                         int cancel_fd) {
+    Secret text = render_login(user, password, impl_->address.host);
+    const auto response = impl_->exchange(as_text(text.view()), Deadline::after(timeout), cancel_fd);
+    if (!response) return std::unexpected(response.error());
+    if (response->status / 100 == 2) return {};
+    impl_->usable = false;
+    if (response->status == kUnauthorized)
+        return fail(Errc::permission, "host '{}' does not accept this password for user '{}'",
+                    impl_->address.host, user);
+    Error error = error_of(*response);
+    if (response->status == kTooManyRequests) return fail(Errc::busy, "{}", error.message());
+    return std::unexpected(std::move(error));
 }
 
 const std::string& Peer::fingerprint() const {

@@ -1,9 +1,10 @@
 // Peer: a connection to the remote administration (kz-radd) of another host. For the source side of a
 // migration and src/client.
 //
-// HTTP/1.1 with JSON bodies over one TLS 1.3 connection that is kept alive: the other host ties what we begin
-// there (a migration) to this connection, and cleans up when it ends. Both sides prove themselves with host
-// keys (migrate/peer_keys.h).
+// HTTP/1.1 with JSON bodies over one connection that is kept alive: the other host ties what we begin there
+// (a migration) to this connection, and cleans up when it ends. It is TLS 1.3, where both sides prove
+// themselves with host keys (migrate/peer_keys.h) and this side may do so with a user's password instead, or
+// a stream of ssh, which has done both (migrate/peer_ssh.h).
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,9 @@
 #include <string>
 #include <string_view>
 
+#include "base/fd.h"
 #include "base/json.h"
+#include "base/secret.h"
 #include "migrate/peer_address.h"
 #include "os/deadline.h"
 #include "os/paths.h"
@@ -50,6 +53,9 @@ class Peer {
     // The kz-radd of this host, by its unix socket (root only).
     static Result<Peer> connect_local(const HostPaths& paths, std::chrono::milliseconds timeout);
 
+    // On a connected stream socket that ssh carries to the other host.
+    static Result<Peer> on_stream(const PeerAddress& address, UniqueFd socket);
+
     Peer(Peer&&) noexcept;
     Peer& operator=(Peer&&) noexcept;
     ~Peer();
@@ -61,7 +67,13 @@ class Peer {
     Result<Json> call(std::string_view method, std::string_view target, const Json& body,
                       std::chrono::milliseconds timeout, int cancel_fd = -1);
 
-    // The key of the other host; empty for connect_local.
+    // Proves a user of the other host by password, in place of this host's key; the first request of a
+    // connection. Errors: Errc::permission when they do not fit, Errc::busy when there were too many
+    // attempts, else as of call(). After any of them the connection is of no further use.
+    Result<void> login(const std::string& user, const Secret& password, std::chrono::milliseconds timeout,
+                       int cancel_fd = -1);
+
+    // The key of the other host; empty for connect_local and on_stream.
     const std::string& fingerprint() const;
     // Its name or address as given; "localhost" for connect_local.
     const std::string& host() const;

@@ -1,4 +1,4 @@
-// PeerAddress: how an administrator names another host, "[rads://][user@]host[:port]". For src/migrate,
+// PeerAddress: how an administrator names another host, "[rads|ssh]://[user@]host[:port]". For src/migrate,
 // src/client and the commands.
 #pragma once
 
@@ -12,18 +12,26 @@ namespace kz::migrate {
 
 inline constexpr std::uint16_t kRadPort = 12302;
 
+// How remote administration is reached: TLS on a port of its own, or a login by ssh.
+enum class PeerScheme { rads = 1, ssh };
+
 struct PeerAddress {
     std::string user;  // empty when none was given
-    std::string host;  // lower case; an IPv6 address without its brackets
-    std::uint16_t port = kRadPort;
+    // An IPv6 address without its brackets. Lower case for rads; as typed for ssh, which may know it by an
+    // alias.
+    std::string host;
+    std::uint16_t port = kRadPort;  // 0 for ssh: the one that ssh would take
+    PeerScheme scheme = PeerScheme::rads;
 
-    // IPv6 addresses stand in brackets: "[2001:db8::1]:12302". Errors: Errc::unsupported for ssh:// and other
-    // schemes, Errc::invalid_argument for anything that is not such an address. The messages name `text`.
+    // A bare host means rads. IPv6 addresses stand in brackets: "[2001:db8::1]:12302". Errors:
+    // Errc::unsupported for other schemes, Errc::invalid_argument for anything that is not such an address.
+    // The messages name `text`.
     static Result<PeerAddress> parse(std::string_view text);
 
     // "rads://user@[2001:db8::1]:12302", as short as it can be said.
     std::string render() const;
-    // The name in the known-hosts file: "host", or "[host]:port" where the port is not 12302 (as ssh has it).
+    // The name in our known-hosts file, for rads: "host", or "[host]:port" where the port is not 12302 (as
+    // ssh has it).
     std::string known_hosts_name() const;
 
     bool operator==(const PeerAddress&) const = default;

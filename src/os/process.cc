@@ -5,6 +5,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -31,6 +32,7 @@ struct ExecPlan {
     std::vector<char*> environment;
     std::string program;
     std::string cgroup_procs;
+    pid_t parent = ::getpid();
 };
 
 std::string find_program(const std::string& name) {
@@ -90,6 +92,12 @@ void place_descriptors(const SpawnOptions& options, int* moved, int error_fd) {
     }
 }
 
+void tie_to_parent(pid_t parent) {
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    // It may have died before that.
+    if (::getppid() != parent) ::_exit(127);
+}
+
 void enter_cgroup(const ExecPlan& plan, int error_fd) {
     if (plan.cgroup_procs.empty()) return;
     const int fd = ::open(plan.cgroup_procs.c_str(), O_WRONLY | O_CLOEXEC);
@@ -113,6 +121,7 @@ void drop_privileges(const SpawnOptions& options, int error_fd) {
     for (int number : {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGCHLD})
         ::signal(number, SIG_DFL);
     if (options.new_session) ::setsid();
+    if (options.dies_with_parent) tie_to_parent(plan.parent);
     enter_cgroup(plan, error_fd);
     if (options.working_directory && ::chdir(options.working_directory->c_str()) < 0) die_in_child(error_fd);
     place_descriptors(options, moved, error_fd);

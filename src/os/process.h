@@ -39,6 +39,8 @@ struct SpawnOptions {
     std::vector<gid_t> groups;
     std::map<std::string, std::string> environment;  // added to our own
     bool new_session = false;
+    // SIGTERM when the thread that started it ends, however that comes.
+    bool dies_with_parent = false;
     std::optional<Path> working_directory;  // entered before privileges are dropped
     std::optional<Path> cgroup;  // a cgroup v2 folder whose cgroup.procs the child enters before exec
 };

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "../support/temp_folder.h"
@@ -116,6 +117,14 @@ TEST(Process, EnvironmentIsAddedTo) {
     options.environment = {{"KZ_TEST_SET", "new"}};
     Process child = *Process::spawn(options);
     EXPECT_EQ(*child.wait(soon()), "exited with status 0");
+}
+
+TEST(Process, MayEndWithTheThreadThatStartedIt) {
+    SpawnOptions options;
+    options.argv = {"sleep", "1000"};
+    options.dies_with_parent = true;
+    Process child = std::async(std::launch::async, [&] { return Process::spawn(options).value(); }).get();
+    EXPECT_EQ(child.wait(soon()).value(), "killed by signal 15 (Terminated)");
 }
 
 TEST(Process, IsAdoptedByItsIdentity) {
