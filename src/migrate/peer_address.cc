@@ -18,9 +18,6 @@ bool is_host_character(char c) {
 bool is_ipv6_character(char c) {
     return is_host_character(c) || c == ':' || c == '%';
 }
-std::string_view scheme_name(PeerScheme scheme) {
-    return scheme == PeerScheme::ssh ? "ssh" : "rads";
-}
 std::uint16_t default_port(PeerScheme scheme) {
     return scheme == PeerScheme::ssh ? 0 : kRadPort;
 }
@@ -68,6 +65,10 @@ std::string bracketed(const std::string& host) {
 }
 
 }  // namespace
+
+std::string_view scheme_name(PeerScheme scheme) {
+    return scheme == PeerScheme::ssh ? "ssh" : "rads";
+}
 
 Result<PeerAddress> PeerAddress::parse(std::string_view text) {
     if (text.size() > kMaxAddress)

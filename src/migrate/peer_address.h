@@ -14,6 +14,7 @@ inline constexpr std::uint16_t kRadPort = 12302;
 
 // How remote administration is reached: TLS on a port of its own, or a login by ssh.
 enum class PeerScheme { rads = 1, ssh };
+std::string_view scheme_name(PeerScheme scheme);
 
 struct PeerAddress {
     std::string user;  // empty when none was given

@@ -68,14 +68,20 @@ Result<ChannelConnection> SessionRegistration::next(Deadline deadline, int cance
 Result<ChannelConnection> connect_channel(const std::string& host, std::uint16_t port, const SessionId& id,
                                           const Secret& proof_key, unsigned channel, Deadline deadline,
                                           int cancel_fd) {
-    KZ_TRY(const stream::Hello hello, stream::make_hello(id, channel, proof_key.view()));
-    const HelloBytes bytes = stream::encode_hello(hello);
     auto socket = tcp_connect(host, port, deadline, cancel_fd);
     if (!socket && socket.error().sys_errno() == ECONNREFUSED)
         return fail(Errc::unavailable, "{}; is kz-migrd running there?", socket.error().message());
     if (!socket) return std::unexpected(std::move(socket).error());
-    ChannelConnection connection{*std::move(socket), channel, hello.nonce};
-    KZ_CHECK(tune_tcp(connection.fd.get()));
+    KZ_CHECK(tune_tcp(socket->get()));
+    return prove_channel(*std::move(socket), host, id, proof_key, channel, deadline, cancel_fd);
+}
+
+Result<ChannelConnection> prove_channel(UniqueFd socket, const std::string& host, const SessionId& id,
+                                        const Secret& proof_key, unsigned channel, Deadline deadline,
+                                        int cancel_fd) {
+    KZ_TRY(const stream::Hello hello, stream::make_hello(id, channel, proof_key.view()));
+    const HelloBytes bytes = stream::encode_hello(hello);
+    ChannelConnection connection{std::move(socket), channel, hello.nonce};
     KZ_CHECK(set_nonblocking(connection.fd.get(), true));
     Answer answer{};
     const auto exchange = [&]() -> Result<void> {

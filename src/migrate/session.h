@@ -64,5 +64,9 @@ class SessionRegistration {
 Result<ChannelConnection> connect_channel(const std::string& host, std::uint16_t port, const SessionId& id,
                                           const Secret& proof_key, unsigned channel, Deadline deadline,
                                           int cancel_fd = -1);
+// The same on a connection that leads to port 8102 of `host` already, such as a tunnel of ssh.
+Result<ChannelConnection> prove_channel(UniqueFd connection, const std::string& host, const SessionId& id,
+                                        const Secret& proof_key, unsigned channel, Deadline deadline,
+                                        int cancel_fd = -1);
 
 }  // namespace kz::migrate

@@ -6,11 +6,13 @@
 //   {"progress": {...}}    figures, replacing those before
 //   {"ok": {...}}          done; the object is the operation's result
 //   {"error": {"code": NAME, "message": TEXT}}
-// While a long operation runs the client may send {"op": "cancel"} on the same connection; the outcome says
+// A request may come with descriptors; which, its operation says. While a long operation runs the client may
+// send {"op": "cancel"} on the same connection; the outcome says
 // what became of it. Root alone may connect.
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "base/fd.h"
@@ -34,8 +36,9 @@ class ControlClient {
     };
     // Sends the request and waits for the outcome, handing notes to the listener. When `cancel_fd` becomes
     // readable a cancel is sent, once, and the outcome is still waited for: only the monitor knows whether it
-    // came in time.
-    Result<Json> call(const Json& request, const Listener& listener, Deadline deadline, int cancel_fd = -1);
+    // came in time. The monitor gets copies of `fds`.
+    Result<Json> call(const Json& request, const Listener& listener, Deadline deadline, int cancel_fd = -1,
+                      std::span<const int> fds = {});
     Result<Json> call(const Json& request, Deadline deadline) { return call(request, Listener{}, deadline); }
 
   private:

@@ -11,11 +11,16 @@ constexpr std::size_t kMaxConnections = 16;
 constexpr std::chrono::seconds kRequestTime{5};
 constexpr std::chrono::seconds kSendTime{5};
 
-Result<Json> receive_request(int fd, int cancel_fd) {
-    KZ_TRY(const Message message, receive_message(fd, Deadline::after(kRequestTime), cancel_fd));
-    KZ_TRY(Json request, parse_json(message.text));
-    KZ_CHECK(json_text(request, "op"));
-    return request;
+struct ControlRequest {
+    Json json;
+    std::vector<UniqueFd> descriptors;
+};
+
+Result<ControlRequest> receive_request(int fd, int cancel_fd) {
+    KZ_TRY(Message message, receive_message(fd, Deadline::after(kRequestTime), cancel_fd));
+    KZ_TRY(Json json, parse_json(message.text));
+    KZ_CHECK(json_text(json, "op"));
+    return ControlRequest{std::move(json), std::move(message.fds)};
 }
 
 }  // namespace
@@ -76,14 +81,14 @@ void ControlServer::watch_for_cancel(int fd, const EventFd& finished) const {
 void ControlServer::serve(UniqueFd fd) {
     const Result<PeerCredentials> peer = unix_peer_credentials(fd.get());
     if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) return;
-    Result<Json> request = receive_request(fd.get(), stop_.fd());
+    Result<ControlRequest> request = receive_request(fd.get(), stop_.fd());
     const Result<EventFd> finished = EventFd::create();
     if (!finished) return;
-    Caller caller(fd.get());
     Result<Json> outcome = fail(Errc::internal, "not handled");
+    Caller caller(fd.get(), request ? std::move(request->descriptors) : std::vector<UniqueFd>());
     if (request) {
         const std::jthread watcher([&] { watch_for_cancel(fd.get(), *finished); });
-        outcome = handler_(*request, caller);
+        outcome = handler_(request->json, caller);
         finished->signal();
     } else {
         outcome = std::unexpected(std::move(request).error());

@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "monitor/control.h"
 #include "os/io.h"
@@ -18,12 +20,15 @@ namespace kz::monitor {
 // error.
 class Caller {
   public:
-    explicit Caller(int fd) : fd_(fd) {}
+    Caller(int fd, std::vector<UniqueFd> descriptors) : descriptors_(std::move(descriptors)), fd_(fd) {}
+    // What came with the request; once, for the operation itself.
+    std::vector<UniqueFd> take_descriptors() { return std::exchange(descriptors_, {}); }
     void message(std::string_view text);
     void progress(const Json& figures);
 
   private:
     void send(const Json& note);
+    std::vector<UniqueFd> descriptors_;
     std::mutex mutex_;
     int fd_;
 };

@@ -8,6 +8,7 @@
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
+#include "monitor/peer_access.h"
 #include "monitor/stream_channels.h"
 #include "os/socket.h"
 #include "qemu/migration.h"
@@ -24,7 +25,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-constexpr seconds kConnectTime{15};
 constexpr seconds kCallTime{60};
 // A destination that does not answer cleans up by itself.
 constexpr seconds kUndoTime{15};
@@ -63,11 +63,11 @@ Result<Request> read_request(const Json& json) {
 
 class Outgoing {
   public:
-    Outgoing(ZoneRun& run, Request request, Caller& caller, migrate::Peer peer)
+    Outgoing(ZoneRun& run, Request request, Caller& caller, PeerAccess access)
         : run_(run),
           request_(std::move(request)),
           caller_(caller),
-          peer_(std::move(peer)),
+          access_(std::move(access)),
           target_(fmt::format("/api/1/zones/{}/incoming", run.zone())) {}
 
     Result<Json> run();
@@ -97,7 +97,8 @@ class Outgoing {
     ZoneRun& run_;
     Request request_;
     Caller& caller_;
-    migrate::Peer peer_;
+    PeerAccess access_;
+    migrate::Peer& peer_ = access_.peer;
     std::string target_;
     std::string phase_ = "connect";
     Offer offer_;
@@ -159,7 +160,7 @@ Result<void> Outgoing::start_stream() {
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run_.machine()->give_to_machine(socket));
     KZ_TRY(Transport transport,
-           connect_transport(request_.destination.host, session_, connections_ + 1, run_.interrupt().fd()));
+           connect_transport(access_.memory, session_, connections_ + 1, run_.interrupt().fd()));
     pumps_->accept_channels(std::move(listener), connections_ + 1,
                             sealing_body(std::move(transport), session_, request_.cipher));
     KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_,
@@ -278,6 +279,7 @@ Json Outgoing::report() const {
             {"cipher", crypto::cipher_name(request_.cipher)},
             {"connections", connections_},
             {"peer", acceptance_.destination.host_name},
+            {"transport", migrate::scheme_name(request_.destination.scheme)},
             {"fingerprint", peer_.fingerprint()}};
 }
 
@@ -349,10 +351,9 @@ Result<Json> Outgoing::run() {
 
 Result<Json> migrate_out(ZoneRun& run, const Json& json, Caller& caller) {
     KZ_TRY(Request request, read_request(json));
-    KZ_TRY(migrate::Peer peer,
-           migrate::Peer::connect(request.destination, run.paths(), migrate::TrustPolicy::refuse(),
-                                  kConnectTime, run.interrupt().fd()));
-    Outgoing outgoing(run, std::move(request), caller, std::move(peer));
+    KZ_TRY(PeerAccess access,
+           open_peer(run.paths(), request.destination, json, caller, run.interrupt().fd()));
+    Outgoing outgoing(run, std::move(request), caller, std::move(access));
     return outgoing.run();
 }
 

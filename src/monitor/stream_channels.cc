@@ -35,16 +35,31 @@ std::shared_ptr<const Shared> share(Transport transport, const migrate::Session&
     return std::make_shared<const Shared>(Shared{std::move(transport), session.secret.clone(), cipher});
 }
 
+Result<migrate::ChannelConnection> connect_one(const MemoryRoute& route, const migrate::Session& session,
+                                               unsigned channel, int cancel_fd) {
+    const Deadline deadline = Deadline::after(kConnectTime);
+    if (route.tunnel.empty())
+        return migrate::connect_channel(route.host, session.port, session.id, session.secret, channel,
+                                        deadline, cancel_fd);
+    KZ_TRY_CONTEXT(UniqueFd socket, unix_connect(route.tunnel, deadline), "the tunnel through ssh");
+    auto proven = migrate::prove_channel(std::move(socket), route.host, session.id, session.secret, channel,
+                                         deadline, cancel_fd);
+    // ssh takes the connection before it has one at the other side.
+    if (!proven && proven.error().code() == Errc::permission)
+        return fail(Errc::unavailable,
+                    "nothing took it at the other end of the tunnel; does kz-migrd run there, and does sshd "
+                    "there allow forwarding to 127.0.0.1?");
+    return proven;
+}
+
 }  // namespace
 
-Result<Transport> connect_transport(const std::string& host, const migrate::Session& session,
+Result<Transport> connect_transport(const MemoryRoute& route, const migrate::Session& session,
                                     unsigned channels, int cancel_fd) {
     Transport transport;
     for (unsigned channel = 0; channel < channels; ++channel) {
-        KZ_TRY_CONTEXT(migrate::ChannelConnection connection,
-                       migrate::connect_channel(host, session.port, session.id, session.secret, channel,
-                                                Deadline::after(kConnectTime), cancel_fd),
-                       fmt::format("memory connection to port {} of {}", session.port, host));
+        KZ_TRY_CONTEXT(migrate::ChannelConnection connection, connect_one(route, session, channel, cancel_fd),
+                       fmt::format("memory connection to port {} of {}", session.port, route.host));
         transport.push_back(std::move(connection));
     }
     return transport;

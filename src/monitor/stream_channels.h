@@ -8,14 +8,21 @@
 #include "crypto/cipher.h"
 #include "migrate/offer.h"
 #include "migrate/pump_group.h"
+#include "os/paths.h"
 
 namespace kz::monitor {
 
 // The connections of a migration, each at the place of its channel.
 using Transport = std::vector<migrate::ChannelConnection>;
 
+// The way to the destination's port 8102: over the network to `host`, or through the unix socket of a tunnel.
+struct MemoryRoute {
+    std::string host;
+    Path tunnel;  // empty: none
+};
+
 // Source: one proven connection to the destination's port 8102 per channel.
-Result<Transport> connect_transport(const std::string& host, const migrate::Session& session,
+Result<Transport> connect_transport(const MemoryRoute& route, const migrate::Session& session,
                                     unsigned channels, int cancel_fd);
 // Source: QEMU's bytes, sealed, to transport[channel].
 migrate::PumpBody sealing_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher);
