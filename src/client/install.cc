@@ -1,6 +1,7 @@
 // install and uninstall.
 #include <fcntl.h>
 #include <fmt/chrono.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -9,10 +10,12 @@
 #include "client/storage.h"
 #include "install/manifest.h"
 #include "install/mini.h"
+#include "install/temp_folder.h"
 #include "monitor/suspend.h"
 #include "os/file.h"
 #include "os/io.h"
 #include "storage/volume.h"
+#include "storage/volume_copy.h"
 #include "store/boot_disk.h"
 
 namespace kz::client {
@@ -65,7 +68,6 @@ Result<void> build_disk(const store::Registry& registry, const zone::Config& con
     KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
     KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
     install::InstallRequest request;
-    request.disk = suri.local_path();
     KZ_TRY(request.usable_bytes, storage::guest_bytes(volume->size_bytes()));
     request.zone_name = config.name();
     request.manifest = manifest;
@@ -74,8 +76,20 @@ Result<void> build_disk(const store::Registry& registry, const zone::Config& con
     request.network = static_addresses(config);
     request.progress = [&log](std::string_view text) { log.say(fmt::format("        {}", text)); };
     request.cancel_fd = reporter.cancel_fd;
+    if (!suri.local_path().empty()) {
+        request.disk = suri.local_path();
+        KZ_CHECK(install::install_mini(request));
+        return {};
+    }
+    // Tools of this host cannot open it: the disk is made as a sparse file and then sent.
+    KZ_TRY(const install::TempFolder folder, install::TempFolder::create(request.work_dir, "disk-"));
+    request.disk = folder.path() / "disk";
+    KZ_TRY(const UniqueFd file, open_file(request.disk, O_RDWR | O_CREAT | O_EXCL, 0600));
+    if (::ftruncate(file.get(), static_cast<off_t>(request.usable_bytes)) < 0)
+        return fail_errno(errno, request.disk.string());
     KZ_CHECK(install::install_mini(request));
-    return {};
+    log.say(fmt::format("        Sending the disk to {}", suri.render()));
+    return storage::copy_file_to_volume(request.disk, *volume, request.usable_bytes, {}, reporter.cancel_fd);
 }
 
 // Disks that were named by a template are ours to destroy; others belong to whoever made them.
@@ -162,7 +176,7 @@ Result<void> Client::uninstall(const std::string& zone, bool destroy_all, const 
     const bool ours =
         owned.has_value() || (state == zone::State::incomplete && !claimed_by_others(registry_, config));
     if (!ours && state == zone::State::installed) return std::unexpected(owned.error());
-    if (owned && owned->suspend) monitor::discard_image(*owned->suspend);
+    if (owned && owned->suspend) monitor::discard_image(paths(), *owned->suspend);
     KZ_CHECK(locked.put_state(zone::State::incomplete));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     bool boot_disk = true;

@@ -8,7 +8,9 @@
 #include <array>
 #include <cstdio>
 
+#include "base/text.h"
 #include "monitor/control_server.h"
+#include "monitor/guard.h"
 #include "monitor/operations.h"
 #include "monitor/start.h"
 #include "monitor/zone_run.h"
@@ -22,20 +24,30 @@ constexpr std::chrono::seconds kFlushTime{2};
 constexpr int kIdleTimeMs = 60'000;
 constexpr int kArrivalLookMs = 2'000;
 
-enum class Mode { boot = 1, ready, incoming, adopt };
+enum class Mode { boot = 1, ready, incoming, adopt, guard };
 
 struct Options {
     std::string root;
     std::string zone;
     Mode mode = Mode::boot;
     BootRequest boot;
+    ProcessIdentity guarded;  // by Mode::guard
 };
+
+std::optional<ProcessIdentity> parse_identity(std::string_view text) {
+    const std::size_t colon = text.find(':');
+    const auto pid = parse_u64(text.substr(0, colon));
+    const auto start = colon == text.npos ? std::nullopt : parse_u64(text.substr(colon + 1));
+    if (!pid || !start) return std::nullopt;
+    return ProcessIdentity{static_cast<pid_t>(*pid), *start};
+}
 
 std::optional<Options> read_options(int argc, char** argv) {
     static constexpr std::array kLong{option{"ready", no_argument, nullptr, 'r'},
                                       option{"incoming", no_argument, nullptr, 'i'},
                                       option{"adopt", no_argument, nullptr, 'a'},
                                       option{"discard-image", no_argument, nullptr, 'd'},
+                                      option{"guard", required_argument, nullptr, 'g'},
                                       option{"boot-args", required_argument, nullptr, 'b'},
                                       option{nullptr, 0, nullptr, 0}};
     Options options;
@@ -59,6 +71,13 @@ std::optional<Options> read_options(int argc, char** argv) {
             case 'd':
                 options.boot.discard_image = true;
                 break;
+            case 'g': {
+                const auto machine = parse_identity(::optarg);
+                if (!machine) return std::nullopt;
+                options.mode = Mode::guard;
+                options.guarded = *machine;
+                break;
+            }
             case 'b':
                 options.boot.boot_args = ::optarg;
                 break;
@@ -106,6 +125,7 @@ Result<void> begin(ZoneRun& run, const Options& options) {
         case Mode::ready:
             return ready_zone(run);
         case Mode::incoming:
+        case Mode::guard:
             return {};
     }
     return {};
@@ -233,11 +253,13 @@ int monitor_main(int argc, char** argv) {
     if (!options) {
         fmt::print(stderr,
                    "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] "
-                   "[--boot-args ARGS]\n");
+                   "[--boot-args ARGS]\n"
+                   "       zoneadmd -z zonename [-R root] --guard PID:START\n");
         return 2;
     }
     const auto run = [&]() -> Result<void> {
         KZ_TRY(const HostPaths paths, HostPaths::from_environment(options->root));
+        if (options->mode == Mode::guard) return guard_machine(paths, options->zone, options->guarded);
         KZ_TRY(const UniqueFd signals, block_signals());
         return supervise(paths, *options, signals.get());
     };

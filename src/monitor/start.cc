@@ -65,7 +65,7 @@ Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
     if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data));
     KZ_CHECK(undo_start(run, boot_afresh(run, request.boot_args)));
     if (data.suspend) {
-        discard_image(*data.suspend);
+        discard_image(run.paths(), *data.suspend);
         run.log().info("the suspend image {} was discarded", data.suspend->image_id);
     }
     return {};

@@ -7,16 +7,14 @@
 #include <thread>
 
 #include "base/text.h"
-#include "image/medium.h"
 #include "image/reader.h"
 #include "image/writer.h"
 #include "migrate/offer.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
-#include "os/file.h"
+#include "monitor/image_place.h"
 #include "os/socket.h"
 #include "qemu/migration.h"
-#include "storage/suri.h"
 #include "store/journal.h"
 
 namespace kz::monitor {
@@ -27,24 +25,6 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::hours kStreamTime{2};
 constexpr std::chrono::seconds kSocketTime{10};
-
-// Where images of the zone go. Volumes other than files come with shared storage.
-Result<Path> image_path(const zone::Config& config) {
-    const std::optional<zone::Suspend> suspend = config.suspend();
-    if (!suspend) {
-        return fail(Errc::invalid_argument,
-                    "the zone has no suspend resource; add one with\n   zonecfg -z {} 'add suspend; set "
-                    "path=/absolute/path; end'",
-                    config.name());
-    }
-    if (!suspend->path.empty()) return Path(suspend->path);
-    KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(suspend->storage), "suspend: storage");
-    if (suri.type() != storage::SuriType::file)
-        return fail(Errc::unsupported,
-                    "suspend: images on {}: storage are not supported yet; use path or file:",
-                    storage::suri_type_name(suri.type()));
-    return suri.local_path();
-}
 
 // What the machine is made of, so that an image is never loaded into another one.
 std::vector<std::string> device_list(const ZoneRun& run) {
@@ -154,6 +134,14 @@ Result<void> check_image(ZoneRun& run, const image::ImageInfo& info, const stora
     return {};
 }
 
+Result<image::ImageReader> open_image(const ZoneRun& run, const storage::SuspendRecord& record,
+                                      const Secret& key) {
+    KZ_TRY(const ImagePlace place, ImagePlace::recorded(record));
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
+    KZ_TRY(std::unique_ptr<image::Medium> medium, place.open(access));
+    return image::ImageReader::open(std::move(medium), key.view());
+}
+
 Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
     qemu::Qmp& qmp = run.machine()->qmp();
     const unsigned channels = reader.info().channel_count;
@@ -182,29 +170,32 @@ Result<Json> suspend_zone(ZoneRun& run, Caller&) {
     // Where to is asked of the configuration as it is now; of what, of the one that the zone was started
     // with.
     KZ_TRY(const zone::Config newest, run.registry().load_config(run.zone()));
-    KZ_TRY(const Path path, image_path(newest));
+    KZ_TRY(const ImagePlace place, ImagePlace::configured(newest));
     KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
     const unsigned channels = memory_channels(run);
     KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));
     KZ_TRY(image::ImageInfo info, describe(run, accel, data.epoch, channels + 1));
-    KZ_CHECK_CONTEXT(make_directories(path.parent_path(), 0700), "suspend image");
     KZ_TRY(const Secret key, key_of(run));
-    KZ_TRY_CONTEXT(image::ImageWriter writer,
-                   image::ImageWriter::create(path, std::move(info), key.view(), crypto::kDefaultCipher),
-                   "suspend image");
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
+    KZ_TRY_CONTEXT(std::unique_ptr<image::Medium> medium,
+                   place.create(newest, run.config().memory_bytes(), access), "suspend image");
+    KZ_TRY_CONTEXT(
+        image::ImageWriter writer,
+        image::ImageWriter::create(std::move(medium), std::move(info), key.view(), crypto::kDefaultCipher),
+        "suspend image");
     run.console().notice("suspending");
     const auto stopped = steady_clock::now();
     if (const auto stop = run.machine()->qmp().execute("stop"); !stop)
         return std::unexpected(go_on(run, stop.error()));
     const Result<image::ImageTotals> totals = write_image(run, writer, channels);
     if (!totals) return std::unexpected(go_on(run, totals.error()));
-    const storage::SuspendRecord record{writer.info().image_id, path.string(), utc_timestamp()};
+    const storage::SuspendRecord record{writer.info().image_id, place.location(), utc_timestamp()};
     if (const Result<void> recorded = run.write_host_state("installed", record); !recorded) {
         // The write may have reached the disk all the same: then the image must stay, and the guest may not
         // go on.
         const Result<storage::HostData> now = run.disk().read();
         if (!now || !now->suspend || now->suspend->image_id != record.image_id) {
-            discard_image(record);
+            discard_image(run.paths(), record);
             return std::unexpected(go_on(run, recorded.error()));
         }
     }
@@ -231,8 +222,7 @@ Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record) 
 Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
     const auto begun = steady_clock::now();
     KZ_TRY(const Secret key, key_of(run));
-    KZ_TRY_CONTEXT(const image::ImageReader reader,
-                   image::ImageReader::open(Path(data.suspend->location), key.view()),
+    KZ_TRY_CONTEXT(const image::ImageReader reader, open_image(run, *data.suspend, key),
                    fmt::format("the suspend image {} cannot be read (to boot afresh and lose what was in "
                                "memory: zoneadm -z {} boot -x discard-image)",
                                data.suspend->location, run.zone()));
@@ -248,7 +238,7 @@ Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
     KZ_CHECK(run.write_host_state("running", std::nullopt));
     KZ_CHECK(run.record_owned());
     KZ_CHECK(run.run_guest());
-    discard_image(*data.suspend);
+    discard_image(run.paths(), *data.suspend);
     note(run, "resume",
          {{"bytes", reader.totals().file_bytes},
           {"pause_ms", std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun).count()},
@@ -259,11 +249,17 @@ Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
 
 void remove_image_draft(const ZoneRun& run) {
     if (!run.config().suspend()) return;
-    if (const Result<Path> path = image_path(run.config())) image::remove_file_draft(*path);
+    if (const Result<ImagePlace> place = ImagePlace::configured(run.config())) place->remove_draft();
 }
 
-void discard_image(const storage::SuspendRecord& record) {
-    [[maybe_unused]] const Result<void> removed = remove_file(record.location);
+void discard_image(const HostPaths& paths, const storage::SuspendRecord& record) {
+    const auto discard = [&]() -> Result<void> {
+        KZ_TRY(const ImagePlace place, ImagePlace::recorded(record));
+        KZ_TRY(const storage::StorageAccess access, store::storage_access(paths));
+        return place.discard(access);
+    };
+    // Host data do not name it any more: what is left of it harms nobody.
+    [[maybe_unused]] const Result<void> discarded = discard();
 }
 
 }  // namespace kz::monitor

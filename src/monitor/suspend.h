@@ -21,6 +21,6 @@ Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record);
 // Deletes what a monitor that was killed has left of an image that it was writing.
 void remove_image_draft(const ZoneRun& run);
 // Deletes an image that will not be used. Failing is no error: it can never be resumed.
-void discard_image(const storage::SuspendRecord& record);
+void discard_image(const HostPaths& paths, const storage::SuspendRecord& record);
 
 }  // namespace kz::monitor

@@ -29,6 +29,9 @@ class Volume {
     // Returns when the bytes are on stable storage. offset and size are multiples of kVolumeBlock, within the
     // volume; else Errc::invalid_argument. After an error any part of them may have been written.
     virtual Result<void> write_durable(std::uint64_t offset, ByteView bytes) = 0;
+    // As write_durable, but on stable storage only after flush().
+    virtual Result<void> write(std::uint64_t offset, ByteView bytes) { return write_durable(offset, bytes); }
+    virtual Result<void> flush() { return {}; }
     // How a zone's machine opens the same volume for itself.
     virtual Result<VolumeBacking> backing() = 0;
 
