@@ -38,7 +38,7 @@ class StorageTest : public testing::Test {
     zone::Config zone_on(const Host& host, const std::string& name, const std::string& disk_name) const {
         const zone::Config made = config(name, {file_suri(disk_name)});
         EXPECT_TRUE(host.registry.save_config(made).has_value());
-        EXPECT_TRUE(create_missing_volumes(made, kDiskBytes).has_value());
+        EXPECT_TRUE(create_missing_volumes(made, kDiskBytes, {}).has_value());
         return made;
     }
     static void initialize(const Host& host, const zone::Config& zone, const std::string& uuid = kUuid) {
@@ -69,13 +69,13 @@ TEST_F(StorageTest, VolumesThatAreMissingAreMade) {
     const zone::Config zone = config("z1", {file_suri("a"), file_suri("b")});
     std::filesystem::create_directories(disk(""));
     std::ofstream(disk("a")) << "mine";
-    const auto created = create_missing_volumes(zone, kDiskBytes).value();
+    const auto created = create_missing_volumes(zone, kDiskBytes, {}).value();
     ASSERT_EQ(created.size(), 1U);
     EXPECT_EQ(created[0].local_path(), disk("b"));
     EXPECT_EQ(std::filesystem::file_size(disk("b")), kDiskBytes);
     EXPECT_EQ(std::filesystem::file_size(disk("a")), 4U) << "what exists is left alone";
-    EXPECT_TRUE(create_missing_volumes(zone, kDiskBytes)->empty());
-    destroy_volumes(created);
+    EXPECT_TRUE(create_missing_volumes(zone, kDiskBytes, {})->empty());
+    destroy_volumes(created, {});
     EXPECT_FALSE(std::filesystem::exists(disk("b")));
     EXPECT_TRUE(std::filesystem::exists(disk("a")));
 }
@@ -83,7 +83,7 @@ TEST_F(StorageTest, VolumesThatAreMissingAreMade) {
 TEST_F(StorageTest, WhenOneCannotBeMadeNoneIsLeft) {
     const zone::Config zone =
         config("z1", {file_suri("a"), file_suri("b"), "dev:/dev/kzones-no-such-disk", file_suri("d")});
-    const auto created = create_missing_volumes(zone, kDiskBytes);
+    const auto created = create_missing_volumes(zone, kDiskBytes, {});
     ASSERT_FALSE(created.has_value());
     EXPECT_EQ(created.error().code(), Errc::unsupported);
     EXPECT_TRUE(created.error().message().starts_with("device 2: ")) << created.error().message();
