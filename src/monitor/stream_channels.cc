@@ -71,7 +71,7 @@ migrate::PumpBody sealing_body(Transport transport, const migrate::Session& sess
                stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
         KZ_TRY(const stream::ChannelKeys keys, shared->keys(channel));
         KZ_TRY(stream::RecordSealer sealer,
-               stream::RecordSealer::create(shared->cipher, keys, stream::Compression::off));
+               stream::RecordSealer::create(shared->cipher, keys, stream::Compression::adaptive));
         rules.output_stall = kStall;
         return stream::pump_seal(local_fd, shared->transport[channel].fd.get(), sealer, rules, counters);
     };

@@ -7,8 +7,9 @@ constexpr std::size_t kLengthPrefix = sizeof(std::uint32_t);
 
 }  // namespace
 
-Result<RecordDecoder> RecordDecoder::create(crypto::Cipher cipher, const ChannelKeys& keys) {
-    KZ_TRY(RecordCipher record_cipher, RecordCipher::create(cipher, keys));
+Result<RecordDecoder> RecordDecoder::create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                            crypto::AeadBackend backend) {
+    KZ_TRY(RecordCipher record_cipher, RecordCipher::create(cipher, keys, backend));
     return RecordDecoder(std::move(record_cipher));
 }
 
@@ -22,19 +23,20 @@ Result<RecordDecoder::Opened> RecordDecoder::open(std::uint64_t sequence, Mutabl
     KZ_CHECK_CONTEXT(cipher_.open(header, record), fmt::format("record {}", sequence));
     Opened opened{record.subspan(kRecordHeaderSize, header.length), header.type == RecordType::final};
     if (header.compressed()) {
-        KZ_TRY_CONTEXT(opened.plain, decompress(opened.plain), fmt::format("record {}", sequence));
+        const Codec codec = header.flags == kFlagLz4 ? Codec::lz4 : Codec::zstd;
+        KZ_TRY_CONTEXT(opened.plain, decompress(codec, opened.plain), fmt::format("record {}", sequence));
     }
     return opened;
 }
 
-Result<ByteView> RecordDecoder::decompress(ByteView payload) {
+Result<ByteView> RecordDecoder::decompress(Codec codec, ByteView payload) {
     if (payload.size() <= kLengthPrefix) return fail(Errc::corrupt, "too short to be compressed");
     const auto size = load_le<std::uint32_t>(payload.data());
     if (size > kMaxPayload || size <= payload.size())
         return fail(Errc::corrupt, "{} bytes compressed to {}", size, payload.size());
     unpacked_.resize(kMaxPayload);
     const MutableBytes plain = MutableBytes(unpacked_).first(size);
-    KZ_CHECK(zstd_.decompress(payload.subspan(kLengthPrefix), plain));
+    KZ_CHECK(decompressor_.decompress(codec, payload.subspan(kLengthPrefix), plain));
     return plain;
 }
 

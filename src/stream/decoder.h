@@ -1,8 +1,8 @@
 // RecordDecoder: opens single records whose place in the channel is known. For src/stream and src/image.
 #pragma once
 
+#include "stream/codec.h"
 #include "stream/record_cipher.h"
-#include "stream/zstd_codec.h"
 
 namespace kz::stream {
 
@@ -14,7 +14,8 @@ class RecordDecoder {
         bool final = false;
     };
 
-    static Result<RecordDecoder> create(crypto::Cipher cipher, const ChannelKeys& keys);
+    static Result<RecordDecoder> create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                        crypto::AeadBackend backend = crypto::AeadBackend::automatic);
 
     // Opens `record`, a whole one, in place; it must be the channel's record number `sequence`. `plain` is
     // valid until the next call and as long as `record`. Every failure is Errc::corrupt and leaves no plain
@@ -25,10 +26,10 @@ class RecordDecoder {
 
   private:
     explicit RecordDecoder(RecordCipher cipher) : cipher_(std::move(cipher)) {}
-    Result<ByteView> decompress(ByteView payload);
+    Result<ByteView> decompress(Codec codec, ByteView payload);
 
     RecordCipher cipher_;
-    ZstdDecompressor zstd_;
+    Decompressor decompressor_;
     Bytes unpacked_;
 };
 

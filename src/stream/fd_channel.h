@@ -10,7 +10,7 @@ class FdChannelWriter final : public ChannelWriter {
   public:
     FdChannelWriter(RecordSealer& sealer, FdOutput output) : sealer_(sealer), output_(output) {}
     MutableBytes space() override { return sealer_.space(); }
-    Result<std::size_t> commit(std::size_t size) override { return send(sealer_.seal(size)); }
+    Result<std::size_t> commit(std::size_t size) override;
     Result<std::size_t> finish() override { return send(sealer_.seal_final()); }
 
   private:

@@ -1,18 +1,27 @@
 #include "stream/fd_io.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
 
 #include "os/deadline.h"
 #include "os/io.h"
 
 namespace kz::stream {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Every how many writes the peer's window is looked at while nothing waits, to know how wide it can be.
+constexpr unsigned kWindowProbe = 16;
 
 bool would_block(int sys_errno) {
     return sys_errno == EAGAIN || sys_errno == EWOULDBLOCK;
@@ -72,19 +81,43 @@ Result<FdOutput> FdOutput::create(int fd, const PumpRules& rules) {
 }
 
 Result<void> FdOutput::write(ByteView bytes) {
+    if (rules_.limiter != nullptr) {
+        const auto start = Clock::now();
+        KZ_CHECK(rules_.limiter->acquire(bytes.size(), rules_.cancel_fd));
+        waits_.link += Clock::now() - start;
+    }
+    if (++writes_ % kWindowProbe == 0) (void)peer_lags();
     while (!bytes.empty()) {
-        // The first attempt waits too: that is where a pump whose input never pauses sees that it is
-        // cancelled.
-        KZ_CHECK(wait(fd_, POLLOUT, rules_.output_stall, rules_.cancel_fd, -1));
         const ssize_t done = is_socket_ ? ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
                                         : ::write(fd_, bytes.data(), bytes.size());
         if (done >= 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(done));
-        } else if (!would_block(errno) && errno != EINTR) {
+        } else if (would_block(errno)) {
+            KZ_CHECK(wait_for_room());
+        } else if (errno != EINTR) {
             return io_failure(errno, "write");
         }
     }
     return {};
+}
+
+Result<void> FdOutput::wait_for_room() {
+    std::chrono::nanoseconds& waited = peer_lags() ? waits_.peer : waits_.link;
+    const auto start = Clock::now();
+    KZ_CHECK(wait(fd_, POLLOUT, rules_.output_stall, rules_.cancel_fd, -1));
+    waited += Clock::now() - start;
+    return {};
+}
+
+// A peer that reads more slowly than the link delivers lets its receive buffer fill up, and so offers a
+// window much smaller than it once did.
+bool FdOutput::peer_lags() {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (!is_socket_ || ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
+    if (size < offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) return false;
+    widest_window_ = std::max(widest_window_, info.tcpi_snd_wnd);
+    return info.tcpi_snd_wnd < widest_window_ / 2;
 }
 
 }  // namespace kz::stream

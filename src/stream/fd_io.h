@@ -22,15 +22,29 @@ class FdInput {
 class FdOutput {
   public:
     static Result<FdOutput> create(int fd, const PumpRules& rules);
+    // Waits for the limiter of the rules first, if there is one, and for room whenever there is none.
     Result<void> write(ByteView bytes);
-    int fd() const { return fd_; }
+
+    // How long write() has waited so far: for the link or the limiter, and for a peer that does not read.
+    // Only TCP tells the two apart; elsewhere all is the link's.
+    struct Waits {
+        std::chrono::nanoseconds link{};
+        std::chrono::nanoseconds peer{};
+    };
+    const Waits& waits() const { return waits_; }
 
   private:
     FdOutput(int fd, const PumpRules& rules, bool is_socket)
         : fd_(fd), rules_(rules), is_socket_(is_socket) {}
+    Result<void> wait_for_room();
+    bool peer_lags();
+
     int fd_;
     PumpRules rules_;
     bool is_socket_;
+    Waits waits_;
+    unsigned writes_ = 0;
+    std::uint32_t widest_window_ = 0;  // that the TCP peer has offered
 };
 
 }  // namespace kz::stream

@@ -10,8 +10,9 @@ constexpr std::size_t kBufferSize = 3 * kMaxRecordSize;
 
 }  // namespace
 
-Result<RecordOpener> RecordOpener::create(crypto::Cipher cipher, const ChannelKeys& keys) {
-    KZ_TRY(RecordDecoder decoder, RecordDecoder::create(cipher, keys));
+Result<RecordOpener> RecordOpener::create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                          crypto::AeadBackend backend) {
+    KZ_TRY(RecordDecoder decoder, RecordDecoder::create(cipher, keys, backend));
     return RecordOpener(std::move(decoder));
 }
 

@@ -20,7 +20,8 @@ class RecordOpener {
         std::size_t sealed = 0;  // size of the record it came in
     };
 
-    static Result<RecordOpener> create(crypto::Cipher cipher, const ChannelKeys& keys);
+    static Result<RecordOpener> create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                       crypto::AeadBackend backend = crypto::AeadBackend::automatic);
 
     // Where received bytes go; never empty when the last next() asked for more.
     MutableBytes space();

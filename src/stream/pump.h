@@ -18,6 +18,7 @@
 
 #include "stream/channel.h"
 #include "stream/opener.h"
+#include "stream/rate_limiter.h"
 #include "stream/sealer.h"
 
 namespace kz::stream {
@@ -29,6 +30,8 @@ struct PumpRules {
     // passes of a live migration.
     std::optional<std::chrono::milliseconds> input_stall = {};
     std::optional<std::chrono::milliseconds> output_stall = {};
+    // Limits what pump_seal sends, as it is on the wire; shared by all pumps of a migration. None when null.
+    RateLimiter* limiter = nullptr;
 };
 
 // May be read by any thread while the pump works.

@@ -22,7 +22,7 @@ Result<RecordHeader> decode_record_header(std::span<const Byte, kRecordHeaderSiz
     if (in[4] == static_cast<Byte>(RecordType::data)) {
         header.type = RecordType::data;
         if (header.length == 0) return fail(Errc::corrupt, "a data record without data");
-        if ((header.flags & ~kFlagZstd) != 0)
+        if (header.flags != 0 && header.flags != kFlagZstd && header.flags != kFlagLz4)
             return fail(Errc::corrupt, "a record with flags {}", header.flags);
     } else if (in[4] == static_cast<Byte>(RecordType::final)) {
         header.type = RecordType::final;

@@ -12,13 +12,14 @@
 //
 //    0  u32  length: bytes of payload as stored, 0 to 262144
 //    4  u8   type: 1 data (length > 0), 2 final (length 0); 0 is never valid
-//    5  u8   flags: bit 0 the payload is compressed by zstd (data only); bit 1 is kept for lz4; others are 0
+//    5  u8   flags: bit 0 the payload is compressed by zstd, bit 1 by lz4 (data only, not both); others are 0
 //    6  u16  0
 //    8  u64  sequence: 0 for the channel's first record, then one more each
 //   16  payload, `length` bytes
 //    +  tags, 16 bytes for each lane
 //
-// A compressed payload is {u32 original length, one zstd frame}, and is always shorter than the original.
+// A compressed payload is {u32 original length, one zstd frame or lz4 block}, and is always shorter than the
+// original. Whoever seals chooses for each record; whoever opens takes all of them.
 //
 // Lanes. With aes-128-ccm the payload is cut into lanes of 16 KiB (the last may be shorter), which are sealed
 // independently so that multi-buffer AES can work on all of them at once; with every other cipher the payload
@@ -49,6 +50,7 @@ inline constexpr std::uint64_t kMaxRecords = std::uint64_t{1} << 32;
 
 enum class RecordType : std::uint8_t { data = 1, final = 2 };
 inline constexpr Byte kFlagZstd = 1;
+inline constexpr Byte kFlagLz4 = 2;
 
 struct RecordHeader {
     std::uint32_t length = 0;
@@ -56,7 +58,7 @@ struct RecordHeader {
     Byte flags = 0;
     std::uint64_t sequence = 0;
 
-    bool compressed() const { return (flags & kFlagZstd) != 0; }
+    bool compressed() const { return flags != 0; }
 };
 
 void encode_record_header(const RecordHeader& header, std::span<Byte, kRecordHeaderSize> out);

@@ -4,10 +4,12 @@
 #include <span>
 
 namespace kz::stream {
-Result<RecordCipher> RecordCipher::create(crypto::Cipher cipher, const ChannelKeys& keys) {
+
+Result<RecordCipher> RecordCipher::create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                          crypto::AeadBackend backend) {
     RecordCipher made(cipher, keys.nonce_salt);
     if (cipher != crypto::Cipher::none) {
-        KZ_TRY(made.aead_, crypto::Aead::create(cipher, keys.key.view()));
+        KZ_TRY(made.aead_, crypto::Aead::create(cipher, keys.key.view(), backend));
     }
     return made;
 }

@@ -11,7 +11,8 @@ namespace kz::stream {
 // One thread at a time. Knows a record's numbers from its header only; who calls keeps the sequence.
 class RecordCipher {
   public:
-    static Result<RecordCipher> create(crypto::Cipher cipher, const ChannelKeys& keys);
+    static Result<RecordCipher> create(crypto::Cipher cipher, const ChannelKeys& keys,
+                                       crypto::AeadBackend backend);
 
     // `record` is a whole record (header, payload, tags) of sealed_size(cipher, header.length) bytes.
     Result<void> seal(const RecordHeader& header, MutableBytes record);
@@ -21,6 +22,7 @@ class RecordCipher {
     crypto::Cipher cipher() const { return cipher_; }
 
   private:
+    friend class SealerTestAccess;
     RecordCipher(crypto::Cipher cipher, const crypto::Nonce& salt) : cipher_(cipher), salt_(salt) {}
     template <typename Run>
     Result<void> run_lanes(const RecordHeader& header, MutableBytes record, Run run);

@@ -40,14 +40,16 @@ void* realloc(void* old, std::size_t size) {
 namespace kz::stream {
 namespace {
 
-class Allocation : public testing::TestWithParam<crypto::Cipher> {};
+class Allocation : public testing::TestWithParam<Variant> {};
 
 TEST_P(Allocation, NoneForEachRecord) {
     if (!KZ_COUNTS_ALLOCATIONS) GTEST_SKIP() << "the sanitizer owns malloc";
-    for (const Compression compression : {Compression::off, Compression::zstd}) {
-        const ChannelKeys keys = golden_keys(GetParam());
-        RecordSealer sealer = RecordSealer::create(GetParam(), keys, compression).value();
-        RecordOpener opener = RecordOpener::create(GetParam(), keys).value();
+    for (const Compression compression :
+         {Compression::off, Compression::zstd, Compression::lz4, Compression::adaptive}) {
+        const ChannelKeys keys = golden_keys(GetParam().cipher);
+        RecordSealer sealer =
+            RecordSealer::create(GetParam().cipher, keys, compression, GetParam().backend).value();
+        RecordOpener opener = RecordOpener::create(GetParam().cipher, keys, GetParam().backend).value();
         std::size_t opened = 0;
         const auto one_record = [&](std::size_t size) {
             std::ranges::fill(sealer.space().first(size), static_cast<Byte>(size));
@@ -66,9 +68,7 @@ TEST_P(Allocation, NoneForEachRecord) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Ciphers, Allocation,
-                         testing::ValuesIn(crypto::all_ciphers().begin(), crypto::all_ciphers().end()),
-                         cipher_test_name);
+INSTANTIATE_TEST_SUITE_P(Ciphers, Allocation, testing::ValuesIn(all_variants()), variant_test_name);
 
 }  // namespace
 }  // namespace kz::stream

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 using crypto::Cipher;
 
 // guest -> near pump -> wire -> far pump -> sink, as in a migration.
-class Pump : public testing::TestWithParam<Cipher> {
+class Pump : public testing::TestWithParam<Variant> {
   protected:
     struct Line {
         UniqueFd near;
@@ -29,13 +29,13 @@ class Pump : public testing::TestWithParam<Cipher> {
     std::future<Result<PumpTotals>> start_seal(PumpRules rules = {},
                                                Compression compression = Compression::off) {
         return std::async(std::launch::async, [this, rules, compression] {
-            RecordSealer sealer = RecordSealer::create(cipher_, keys_, compression).value();
+            RecordSealer sealer = RecordSealer::create(cipher_, keys_, compression, backend_).value();
             return pump_seal(guest_.far.get(), wire_.near.get(), sealer, rules, sent_);
         });
     }
     std::future<Result<PumpTotals>> start_open(PumpRules rules = {}) {
         return std::async(std::launch::async, [this, rules] {
-            RecordOpener opener = RecordOpener::create(cipher_, keys_).value();
+            RecordOpener opener = RecordOpener::create(cipher_, keys_, backend_).value();
             return pump_open(wire_.far.get(), sink_.near.get(), opener, rules, received_);
         });
     }
@@ -56,6 +56,7 @@ class Pump : public testing::TestWithParam<Cipher> {
     }
 
     Cipher cipher_ = Cipher::aes_128_gcm;
+    crypto::AeadBackend backend_ = crypto::AeadBackend::automatic;
     ChannelKeys keys_ = golden_keys(cipher_);
     Line guest_ = line();
     Line wire_ = line();
@@ -65,7 +66,8 @@ class Pump : public testing::TestWithParam<Cipher> {
 };
 
 TEST_P(Pump, MovesAChannelToItsEnd) {
-    cipher_ = GetParam();
+    cipher_ = GetParam().cipher;
+    backend_ = GetParam().backend;
     keys_ = golden_keys(cipher_);
     const Bytes data = crypto::random_bytes(5'000'003).value();
     auto sealing = start_seal();
@@ -87,9 +89,7 @@ TEST_P(Pump, MovesAChannelToItsEnd) {
     EXPECT_EQ(received_.records, opened->records);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ciphers, Pump,
-                         testing::ValuesIn(crypto::all_ciphers().begin(), crypto::all_ciphers().end()),
-                         cipher_test_name);
+INSTANTIATE_TEST_SUITE_P(Ciphers, Pump, testing::ValuesIn(all_variants()), variant_test_name);
 
 using PumpFault = Pump;
 
@@ -102,6 +102,35 @@ TEST_F(PumpFault, CompressionSavesBytes) {
     EXPECT_LT(sealing.get()->sealed_bytes, 100'000U);
     EXPECT_EQ(opening.get()->plain_bytes, 1'000'000U);
     EXPECT_EQ(collecting.get(), Bytes(1'000'000, 0));
+}
+
+TEST_F(PumpFault, TheLimiterLimitsAndCountsAsTheLink) {
+    RateLimiter limiter(10'000'000);
+    const auto start = std::chrono::steady_clock::now();
+    auto sealing = start_seal({.limiter = &limiter}, Compression::adaptive);
+    auto opening = start_open();
+    Bytes data(20'000'000, 0x41);  // compressible, but not zeros
+    auto collecting = collect(data.size());
+    ASSERT_TRUE(write_all(guest_.near.get(), data, Deadline::after(30s)).has_value());
+    guest_.near.reset();
+    const auto sealed = sealing.get();
+    ASSERT_TRUE(sealed.has_value()) << sealed.error().message();
+    EXPECT_TRUE(opening.get().has_value());
+    EXPECT_EQ(collecting.get(), data);
+    EXPECT_LT(sealed->sealed_bytes, 10'000'000U) << "a slow link is what compression is for";
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    EXPECT_GT(took.count(), static_cast<double>(sealed->sealed_bytes - 500'000) / 10e6);
+}
+
+TEST_F(PumpFault, CancelEndsAPumpThatWaitsForTheLimiter) {
+    RateLimiter limiter(1);
+    ASSERT_TRUE(limiter.acquire(1'000'000).has_value());
+    const EventFd cancel = EventFd::create().value();
+    auto sealing = start_seal({.cancel_fd = cancel.fd(), .limiter = &limiter});
+    ASSERT_TRUE(write_all(guest_.near.get(), Bytes(1000), Deadline::after(5s)).has_value());
+    EXPECT_EQ(sealing.wait_for(20ms), std::future_status::timeout);
+    cancel.signal();
+    EXPECT_EQ(sealing.get().error().code(), Errc::cancelled);
 }
 
 TEST_F(PumpFault, CancelEndsPumpsThatWaitForInput) {

@@ -10,15 +10,17 @@ namespace kz::stream {
 class SealerTestAccess {
   public:
     static void set_sequence(RecordSealer& sealer, std::uint64_t sequence) { sealer.sequence_ = sequence; }
+    static std::unique_ptr<crypto::Aead>& aead(RecordSealer& sealer) { return sealer.cipher_.aead_; }
 };
 
 namespace {
 
 using crypto::Cipher;
 
-class EveryCipher : public testing::TestWithParam<Cipher> {
+class EveryCipher : public testing::TestWithParam<Variant> {
   protected:
-    ChannelKeys keys_ = golden_keys(GetParam());
+    Cipher cipher() const { return GetParam().cipher; }
+    ChannelKeys keys_ = golden_keys(GetParam().cipher);
 };
 
 class EverySealingCipher : public EveryCipher {
@@ -41,7 +43,7 @@ class EverySealingCipher : public EveryCipher {
 
 TEST_P(EveryCipher, GoldenBytes) {
     const std::vector<Bytes> plain = {pattern(100, 0), pattern(20000, 1)};
-    const Bytes golden = read_golden(fmt::format("records-{}.bin", crypto::cipher_name(GetParam())));
+    const Bytes golden = read_golden(fmt::format("records-{}.bin", crypto::cipher_name(cipher())));
     EXPECT_EQ(join(seal_all(GetParam(), keys_, plain)), golden);
     const Opened opened = open_all(GetParam(), keys_, golden);
     EXPECT_TRUE(opened.end.has_value());
@@ -53,7 +55,8 @@ TEST_P(EveryCipher, RoundTripOfAllSizesHoweverItArrives) {
     for (const std::size_t size : {1UL, 15UL, 16UL, kLaneSize - 1, kLaneSize, kLaneSize + 1, 5 * kLaneSize,
                                    kMaxPayload - 1, kMaxPayload})
         plain.push_back(pattern(size, size));
-    for (const Compression compression : {Compression::off, Compression::zstd}) {
+    for (const Compression compression :
+         {Compression::off, Compression::zstd, Compression::lz4, Compression::adaptive}) {
         const Bytes stream = join(seal_all(GetParam(), keys_, plain, compression));
         for (const std::size_t step : {997UL, 65'536UL, kMaxRecordSize, 3 * kMaxRecordSize}) {
             const Opened opened = open_all(GetParam(), keys_, stream, step);
@@ -63,9 +66,20 @@ TEST_P(EveryCipher, RoundTripOfAllSizesHoweverItArrives) {
     }
 }
 
+TEST_P(EveryCipher, WhatOneBackEndSealedAnyOpens) {
+    const std::vector<Bytes> plain = {pattern(100, 0), pattern(kMaxPayload, 1), pattern(40'001, 2)};
+    const Bytes stream = join(seal_all(GetParam(), keys_, plain));
+    for (const Variant& other : all_variants()) {
+        if (other.cipher != cipher()) continue;
+        const Opened opened = open_all(other, keys_, stream);
+        EXPECT_TRUE(opened.end.has_value());
+        EXPECT_EQ(opened.plain, join(plain));
+    }
+}
+
 TEST_P(EveryCipher, AnEmptyChannelIsOneRecord) {
     const Bytes stream = join(seal_all(GetParam(), keys_, {}));
-    EXPECT_EQ(stream.size(), sealed_size(GetParam(), 0));
+    EXPECT_EQ(stream.size(), sealed_size(cipher(), 0));
     EXPECT_TRUE(open_all(GetParam(), keys_, stream, 1).end.has_value());
 }
 
@@ -127,7 +141,7 @@ TEST_P(EverySealingCipher, SwappedLanesAreRefused) {
     Bytes stream = join(seal_all(GetParam(), keys_, plain));
     const auto payload = stream.begin() + kRecordHeaderSize;
     std::swap_ranges(payload, payload + kLaneSize, payload + kLaneSize);
-    if (GetParam() == Cipher::aes_128_ccm) {
+    if (cipher() == Cipher::aes_128_ccm) {
         const auto tags = payload + 2 * kLaneSize;
         std::swap_ranges(tags, tags + 16, tags + 16);
     }
@@ -136,7 +150,7 @@ TEST_P(EverySealingCipher, SwappedLanesAreRefused) {
 
 TEST_P(EverySealingCipher, RecordsOfAnotherChannelDirectionOrCipherAreRefused) {
     const auto keys_of = [&](std::uint32_t channel, Direction direction, std::string_view purpose) {
-        return derive_channel_keys(counting(32, 0), counting(16, 32), purpose, GetParam(), channel, direction)
+        return derive_channel_keys(counting(32, 0), counting(16, 32), purpose, cipher(), channel, direction)
             .value();
     };
     for (const ChannelKeys& other :
@@ -150,36 +164,69 @@ TEST_P(EverySealingCipher, RecordsOfAnotherChannelDirectionOrCipherAreRefused) {
 
 TEST_P(EverySealingCipher, CompressedRecordsAreRefusedWhenDamagedToo) {
     const std::vector<Bytes> plain = {Bytes(5000, 0x61), Bytes(70'000, 0x62)};
-    const Bytes stream = join(seal_all(GetParam(), keys_, plain, Compression::zstd));
-    ASSERT_LT(stream.size(), 500U);
-    for (std::size_t at = 0; at < stream.size(); ++at) {
-        Bytes bad = stream;
-        bad[at] ^= 0x04;
-        EXPECT_TRUE(is_refused(open_all(GetParam(), keys_, bad), plain)) << at;
+    for (const Compression compression : {Compression::zstd, Compression::lz4}) {
+        const Bytes stream = join(seal_all(GetParam(), keys_, plain, compression));
+        ASSERT_LT(stream.size(), 800U);
+        for (std::size_t at = 0; at < stream.size(); ++at) {
+            Bytes bad = stream;
+            bad[at] ^= 0x04;
+            EXPECT_TRUE(is_refused(open_all(GetParam(), keys_, bad), plain)) << at;
+        }
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Record, EveryCipher,
-                         testing::ValuesIn(crypto::all_ciphers().begin(), crypto::all_ciphers().end()),
-                         cipher_test_name);
-INSTANTIATE_TEST_SUITE_P(Record, EverySealingCipher,
-                         testing::ValuesIn(crypto::all_ciphers().begin(), crypto::all_ciphers().end() - 1),
-                         cipher_test_name);
+INSTANTIATE_TEST_SUITE_P(Record, EveryCipher, testing::ValuesIn(all_variants()), variant_test_name);
+INSTANTIATE_TEST_SUITE_P(Record, EverySealingCipher, testing::ValuesIn(sealing_variants()),
+                         variant_test_name);
+
+constexpr Variant kGcm{Cipher::aes_128_gcm, crypto::AeadBackend::automatic};
 
 TEST(Record, IncompressibleDataIsStoredAsItIs) {
-    const ChannelKeys keys = golden_keys(Cipher::aes_128_gcm);
+    const ChannelKeys keys = golden_keys(kGcm.cipher);
     Bytes noise(100'000);
     std::uint64_t state = 88172645463325252ULL;
     for (Byte& byte : noise) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;
         byte = static_cast<Byte>(state >> 32);
     }
+    for (const Compression compression : {Compression::zstd, Compression::lz4, Compression::adaptive}) {
+        const auto records = seal_all(kGcm, keys, {noise, Bytes(5, 7), Bytes(1, 7)}, compression);
+        EXPECT_EQ(records[0].size(), sealed_size(kGcm.cipher, noise.size()));
+        EXPECT_EQ(records[0][5], 0);
+        EXPECT_EQ(records[1].size(), sealed_size(kGcm.cipher, 5));
+        EXPECT_EQ(records[2].size(), sealed_size(kGcm.cipher, 1));
+    }
+}
+
+TEST(Record, EachCompressionLeavesItsMark) {
+    const ChannelKeys keys = golden_keys(kGcm.cipher);
+    const std::vector<Bytes> plain = {Bytes(100'000, 0x41)};
+    EXPECT_EQ(seal_all(kGcm, keys, plain, Compression::off)[0][5], 0);
+    EXPECT_EQ(seal_all(kGcm, keys, plain, Compression::zstd)[0][5], kFlagZstd);
+    EXPECT_EQ(seal_all(kGcm, keys, plain, Compression::lz4)[0][5], kFlagLz4);
+    EXPECT_EQ(seal_all(kGcm, keys, plain, Compression::adaptive)[0][5], 0) << "nothing is known of the link";
+}
+
+TEST(Record, ZerosAreMadeSmallEvenWhereNothingElseIsCompressed) {
     const auto records =
-        seal_all(Cipher::aes_128_gcm, keys, {noise, Bytes(5, 7), Bytes(1, 7)}, Compression::zstd);
-    EXPECT_EQ(records[0].size(), sealed_size(Cipher::aes_128_gcm, noise.size()));
-    EXPECT_EQ(records[0][5], 0);
-    EXPECT_EQ(records[1].size(), sealed_size(Cipher::aes_128_gcm, 5));
-    EXPECT_EQ(records[2].size(), sealed_size(Cipher::aes_128_gcm, 1));
+        seal_all(kGcm, golden_keys(kGcm.cipher), {Bytes(kMaxPayload)}, Compression::adaptive);
+    EXPECT_EQ(records[0][5], kFlagLz4);
+    EXPECT_LT(records[0].size(), 2000U);
+}
+
+TEST(Record, AdaptiveFollowsWhatSendingCosts) {
+    using namespace std::chrono_literals;
+    RecordSealer sealer =
+        RecordSealer::create(kGcm.cipher, golden_keys(kGcm.cipher), Compression::adaptive).value();
+    const Bytes plain(100'000, 0x41);
+    std::vector<Byte> flags;
+    for (int i = 0; i < 30; ++i) {
+        flags.push_back(seal_one(sealer, plain)[5]);
+        sealer.report({.plain = plain.size(), .work = 1ms, .link_wait = 10ms, .peer_wait = 0ms});
+    }
+    EXPECT_EQ(flags.front(), 0);
+    EXPECT_EQ(flags[10], kFlagLz4);
+    EXPECT_EQ(flags.back(), kFlagZstd);
 }
 
 TEST(Record, HeadersThatTheLayoutForbids) {
@@ -198,23 +245,27 @@ TEST(Record, HeadersThatTheLayoutForbids) {
     EXPECT_TRUE(refused(4, 0));
     EXPECT_TRUE(refused(4, 2)) << "a final record with data";
     EXPECT_TRUE(refused(4, 3));
-    EXPECT_TRUE(refused(5, 2)) << "a flag that is not defined yet";
+    EXPECT_FALSE(refused(5, kFlagLz4));
+    EXPECT_TRUE(refused(5, kFlagZstd | kFlagLz4)) << "one codec at most";
+    EXPECT_TRUE(refused(5, 4)) << "a flag that is not defined yet";
     EXPECT_TRUE(refused(6, 1));
     EXPECT_TRUE(refused(7, 1));
 }
 
 TEST(Record, UnauthenticatedBytesThatClaimToBeCompressedAreHeldToTheirLimits) {
-    const auto open_none = [](Bytes payload) {
+    const auto open_none = [](Byte flags, Bytes payload) {
         Bytes stream(kRecordHeaderSize);
-        encode_record_header({.length = static_cast<std::uint32_t>(payload.size()), .flags = kFlagZstd},
+        encode_record_header({.length = static_cast<std::uint32_t>(payload.size()), .flags = flags},
                              std::span<Byte, kRecordHeaderSize>(stream));
         stream.insert(stream.end(), payload.begin(), payload.end());
-        return open_all(Cipher::none, {}, stream).end;
+        return open_all({Cipher::none, crypto::AeadBackend::automatic}, {}, stream).end;
     };
-    EXPECT_EQ(open_none({1}).error().code(), Errc::corrupt);
-    EXPECT_EQ(open_none({0xff, 0xff, 0xff, 0xff, 1, 2, 3}).error().code(), Errc::corrupt);
-    EXPECT_EQ(open_none({0, 1, 0, 0, 1, 2, 3}).error().code(), Errc::corrupt);
-    EXPECT_EQ(open_none(Bytes(8, 0)).error().code(), Errc::corrupt);
+    for (const Byte flags : {kFlagZstd, kFlagLz4}) {
+        EXPECT_EQ(open_none(flags, {1}).error().code(), Errc::corrupt);
+        EXPECT_EQ(open_none(flags, {0xff, 0xff, 0xff, 0xff, 1, 2, 3}).error().code(), Errc::corrupt);
+        EXPECT_EQ(open_none(flags, {0, 1, 0, 0, 1, 2, 3}).error().code(), Errc::corrupt);
+        EXPECT_EQ(open_none(flags, Bytes(8, 0)).error().code(), Errc::corrupt);
+    }
 }
 
 TEST(Record, NoncesNeverRepeat) {
@@ -228,6 +279,50 @@ TEST(Record, NoncesNeverRepeat) {
         }
     }
     EXPECT_EQ(seen.size(), made);
+}
+
+// Does the work of another and keeps all nonces; fails when told to.
+class WatchedAead final : public crypto::Aead {
+  public:
+    explicit WatchedAead(std::unique_ptr<crypto::Aead> inner) : inner_(std::move(inner)) {}
+    Result<void> seal(const crypto::AeadJob& job) override {
+        EXPECT_TRUE(nonces.insert(job.nonce).second) << "a nonce is used a second time";
+        if (failing) return fail(Errc::internal, "as told");
+        return inner_->seal(job);
+    }
+    Result<void> open(const crypto::AeadJob& job) override { return inner_->open(job); }
+
+    std::set<crypto::Nonce> nonces;
+    bool failing = false;
+
+  private:
+    std::unique_ptr<crypto::Aead> inner_;
+};
+
+TEST_P(EverySealingCipher, NoNonceIsUsedTwiceInTheLifeOfAChannel) {
+    for (const Compression compression : {Compression::off, Compression::zstd, Compression::adaptive}) {
+        RecordSealer sealer = RecordSealer::create(cipher(), keys_, compression, GetParam().backend).value();
+        auto& aead = SealerTestAccess::aead(sealer);
+        auto owned = std::make_unique<WatchedAead>(std::move(aead));
+        WatchedAead& watched = *owned;
+        aead = std::move(owned);
+        std::size_t lanes = 0;
+        for (std::size_t i = 0; i < 300; ++i) {
+            const std::size_t size = 1 + (i * 7919 * 31) % kMaxPayload;
+            std::ranges::fill(sealer.space(), static_cast<Byte>(i % 3));
+            const auto record = sealer.seal(size);
+            ASSERT_TRUE(record.has_value());
+            lanes += lane_count(cipher(), load_le<std::uint32_t>(record->data()));
+            EXPECT_FALSE(sealer.seal(0).has_value()) << "what is refused uses no nonce";
+        }
+        EXPECT_EQ(watched.nonces.size(), lanes);
+        watched.failing = true;
+        EXPECT_FALSE(sealer.seal(100).has_value());
+        watched.failing = false;
+        EXPECT_FALSE(sealer.seal(100).has_value()) << "after a failure nothing more is sealed";
+        EXPECT_FALSE(sealer.seal_final().has_value());
+        EXPECT_EQ(watched.nonces.size(), lanes + 1);
+    }
 }
 
 TEST(Record, NumbersAreNeverUsedTwice) {

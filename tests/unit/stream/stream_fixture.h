@@ -52,11 +52,45 @@ inline Bytes seal_end(RecordSealer& sealer) {
     return Bytes(record->begin(), record->end());
 }
 
+// A cipher by one of the back-ends that this machine has for it.
+struct Variant {
+    crypto::Cipher cipher;
+    crypto::AeadBackend backend;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Variant& variant) {
+    return out << crypto::cipher_name(variant.cipher) << static_cast<int>(variant.backend);
+}
+
+inline std::vector<Variant> sealing_variants() {
+    std::vector<Variant> variants;
+    for (const crypto::Cipher cipher : crypto::all_ciphers()) {
+        if (cipher == crypto::Cipher::none) continue;
+        variants.push_back({cipher, crypto::AeadBackend::openssl});
+        const crypto::AeadBackend fastest = crypto::Aead::fastest_backend(cipher);
+        if (fastest != crypto::AeadBackend::openssl) variants.push_back({cipher, fastest});
+    }
+    return variants;
+}
+
+inline std::vector<Variant> all_variants() {
+    std::vector<Variant> variants = sealing_variants();
+    variants.push_back({crypto::Cipher::none, crypto::AeadBackend::automatic});
+    return variants;
+}
+
+inline std::string variant_test_name(const testing::TestParamInfo<Variant>& instance) {
+    std::string name(crypto::cipher_name(instance.param.cipher));
+    std::ranges::replace(name, '-', '_');
+    if (instance.param.cipher == crypto::Cipher::none) return name;
+    return name + (instance.param.backend == crypto::AeadBackend::openssl ? "_openssl" : "_ipsec_mb");
+}
+
 // The records of a channel, the final one included, one by one.
-inline std::vector<Bytes> seal_all(crypto::Cipher cipher, const ChannelKeys& keys,
+inline std::vector<Bytes> seal_all(const Variant& variant, const ChannelKeys& keys,
                                    const std::vector<Bytes>& plain,
                                    Compression compression = Compression::off) {
-    RecordSealer sealer = RecordSealer::create(cipher, keys, compression).value();
+    RecordSealer sealer = RecordSealer::create(variant.cipher, keys, compression, variant.backend).value();
     std::vector<Bytes> records;
     for (const Bytes& part : plain)
         records.push_back(seal_one(sealer, part));
@@ -77,9 +111,9 @@ struct Opened {
 };
 
 // Opens a whole stream that arrives in pieces of `step` bytes.
-inline Opened open_all(crypto::Cipher cipher, const ChannelKeys& keys, ByteView stream,
+inline Opened open_all(const Variant& variant, const ChannelKeys& keys, ByteView stream,
                        std::size_t step = kMaxRecordSize) {
-    RecordOpener opener = RecordOpener::create(cipher, keys).value();
+    RecordOpener opener = RecordOpener::create(variant.cipher, keys, variant.backend).value();
     Opened opened;
     while (true) {
         const auto next = opener.next();
@@ -101,12 +135,6 @@ inline Opened open_all(crypto::Cipher cipher, const ChannelKeys& keys, ByteView 
     }
     opened.end = opener.end_of_input();
     return opened;
-}
-
-inline std::string cipher_test_name(const testing::TestParamInfo<crypto::Cipher>& instance) {
-    std::string name(crypto::cipher_name(instance.param));
-    std::ranges::replace(name, '-', '_');
-    return name;
 }
 
 }  // namespace kz::stream
