@@ -2,60 +2,15 @@
 
 #include <algorithm>
 
-#include "storage/host_data_slot.h"
+#include "os/kill_timer.h"
+#include "storage/host_data_disk.h"
+#include "storage/lease_clock.h"
 
 namespace kz::storage {
 namespace {
 
-// The first bytes of a slot: as much as its record has.
-Result<Slot> read_slot(Volume& volume, std::uint64_t at, const Secret* key) {
-    Bytes bytes(kVolumeBlock);
-    KZ_CHECK(volume.read(at, bytes));
-    const std::size_t needed = slot_bytes_needed(bytes);
-    if (needed > bytes.size()) {
-        bytes.resize(needed);
-        KZ_CHECK(volume.read(at, bytes));
-    }
-    return decode_slot(bytes, key);
-}
-
-Result<SlotPair> read_slots(Volume& volume, std::uint64_t area, const Secret* key) {
-    SlotPair pair;
-    for (unsigned i = 0; i < pair.slots.size(); ++i) {
-        KZ_TRY(pair.slots[i], read_slot(volume, area + kSlotOffsets[i], key));
-    }
-    return pair;
-}
-
-// Which slot counts, when it is ours to read.
-Result<unsigned> pick_slot(const SlotPair& pair) {
-    if (pair.any(SlotKind::newer_version))
-        return fail(Errc::unsupported,
-                    "the host data were written by a later version of kzones; nothing was changed");
-    const std::optional<unsigned> current = pair.current();
-    if (!current && pair.any(SlotKind::damaged)) {
-        return fail(Errc::corrupt,
-                    "both copies of the host data are damaged; to start over with new host data "
-                    "(suspended memory is lost) use: attach -x initialize-hostdata");
-    }
-    if (!current) return fail(Errc::not_found, "the disk holds no host data");
-    if (!pair.slots[*current].authentic) return fail(Errc::permission, "Encryption key is incorrect.");
-    return *current;
-}
-
-std::string warning_about(const Slot& other) {
-    switch (other.kind) {
-        case SlotKind::damaged:
-        case SlotKind::foreign:
-            return "one of the two copies of the host data is damaged; the next update repairs it";
-        case SlotKind::intact:
-            return other.authentic ? "" : "one of the two copies of the host data is under another key";
-        case SlotKind::blank:
-        case SlotKind::newer_version:
-            break;
-    }
-    return {};
-}
+constexpr std::size_t kSector = 512;
+constexpr std::size_t kMaxAttempts = 16;
 
 Result<void> write_zeros(Volume& volume, std::uint64_t from, std::uint64_t to) {
     return volume.write_durable(from, Bytes(to - from));
@@ -80,67 +35,144 @@ std::string wrong_key_message(std::string_view zone) {
         zone);
 }
 
+void HostData::change_owner(std::optional<Owner> next, std::string since) {
+    owner = std::move(next);
+    owned_since = owner ? std::move(since) : std::string();
+    epoch += 1;
+    lease.reset();
+    claim.reset();
+}
+
 Result<HostDataArea> HostDataArea::open(Volume& volume, const Secret& keysource) {
     KZ_TRY(const std::uint64_t start, guest_bytes(volume.size_bytes()));
     KZ_TRY(Secret key, host_data_key(keysource));
     return HostDataArea(volume, std::move(key), start);
 }
 
-Result<HostDataRead> HostDataArea::read() {
-    KZ_TRY(const SlotPair pair, read_slots(*volume_, start_, &key_));
-    KZ_TRY(const unsigned current, pick_slot(pair));
+Result<HostDataRead> HostDataArea::take_note(const SlotPair& slots) {
+    KZ_TRY(const unsigned current, pick_slot(slots));
     HostDataRead result;
-    KZ_TRY_CONTEXT(result.data, parse_host_data(pair.slots[current].body), "host data");
-    result.generation = pair.slots[current].generation;
-    result.warning = warning_about(pair.slots[1 - current]);
-    generation_ = result.generation;
-    attempted_.reset();
+    KZ_TRY_CONTEXT(result.data, parse_host_data(slots.slots[current].body), "host data");
+    result.generation = slots.slots[current].generation;
+    result.mac = slots.slots[current].mac;
+    result.warning = warning_about(slots.slots[1 - current]);
+    seen_ = result.mac;
+    seen_owner_ = result.data.owner;
+    seen_epoch_ = result.data.epoch;
     return result;
 }
 
-Result<void> HostDataArea::check_unchanged(const Slot& current) const {
-    if (generation_ == 0) return fail(Errc::wrong_state, "host data must be read before they are written");
-    if (current.generation == generation_) return {};
-    if (current.generation == generation_ + 1 && attempted_ == current.mac) return {};
-    return fail(Errc::busy, "another host has changed the host data (generation {} where {} was expected)",
-                current.generation, generation_);
+Result<HostDataRead> HostDataArea::read() {
+    const std::lock_guard lock(*mutex_);
+    KZ_TRY(const DiskSlots found, read_slots(*volume_, start_, &key_));
+    return take_note(found.pair);
 }
 
-Result<void> HostDataArea::write(const HostData& data) {
-    KZ_TRY(const SlotPair pair, read_slots(*volume_, start_, &key_));
-    KZ_TRY(const unsigned current, pick_slot(pair));
-    KZ_CHECK(check_unchanged(pair.slots[current]));
-    return write_slot(1 - current, pair.slots[current].generation + 1, data);
+Result<void> HostDataArea::check_unchanged(const Slot& current) const {
+    if (!seen_) return fail(Errc::wrong_state, "host data must be read before they are written");
+    if (current.mac == *seen_) return {};
+    const auto is_ours = [&](const Attempt& attempt) {
+        return attempt.same_owner && attempt.mac == current.mac;
+    };
+    if (std::ranges::any_of(attempted_, is_ours)) return {};
+    return fail(Errc::busy, "another host has changed the host data (generation {})", current.generation);
+}
+
+Result<HostDataRead> HostDataArea::write(const HostData& data) {
+    const std::lock_guard lock(*mutex_);
+    if (!attempted_.empty()) KZ_CHECK(write_step(std::nullopt));
+    return write_step(NewBody{.text = render_host_data(data),
+                              .same_owner = data.owner == seen_owner_ && data.epoch == seen_epoch_});
+}
+
+Result<HostDataRead> HostDataArea::write_step(const std::optional<NewBody>& body) {
+    {
+        KZ_TRY(const KillTimer timer, KillTimer::arm(bound_));
+        const BootTime begun = BootClock::now();
+        KZ_TRY(const DiskSlots before, read_slots(*volume_, start_, &key_));
+        KZ_TRY(const unsigned current, pick_slot(before.pair));
+        const Slot& slot = before.pair.slots[current];
+        KZ_CHECK(check_unchanged(slot));
+        if (bound_.count() > 0 && BootClock::now() - begun > bound_ / 2)
+            return fail(Errc::timeout, "reading host data took too long to write upon it");
+        KZ_CHECK(put(before, 1 - current, slot.generation + 1, body ? *body : NewBody{slot.body, true}));
+    }
+    return look_again();
+}
+
+Result<HostDataRead> HostDataArea::look_again() {
+    Result<DiskSlots> after = read_slots(*volume_, start_, &key_);
+    if (!after) return std::unexpected(std::move(after).error().context("reading host data back"));
+    const std::optional<unsigned> current = after->pair.current();
+    const crypto::Sha256Digest expected = attempted_.back().mac;
+    if (current && after->pair.slots[*current].mac == expected) {
+        attempted_.clear();
+        return take_note(after->pair);
+    }
+    if (current && seen_ && after->pair.slots[*current].mac == *seen_)
+        return fail(Errc::io, "the disk does not give back the host data that were written");
+    return fail(Errc::busy, "another host has changed the host data at the same moment");
+}
+
+Result<void> HostDataArea::put(const DiskSlots& before, unsigned slot, std::uint64_t generation,
+                               const NewBody& body) {
+    KZ_TRY(const Bytes bytes, encode_slot(generation, body.text, key_));
+    KZ_TRY(const Slot attempt, decode_slot(bytes, nullptr));
+    if (attempted_.size() == kMaxAttempts) attempted_.erase(attempted_.begin());
+    attempted_.push_back({attempt.mac, body.same_owner});
+    Result<void> done = put_bytes(before, slot, bytes);
+    // Whoever came first, nothing of ours is on the disk or on its way.
+    if (!done && done.error().code() == Errc::busy) attempted_.pop_back();
+    if (!done) return std::unexpected(std::move(done).error().context("writing host data"));
+    return {};
+}
+
+Result<void> HostDataArea::put_bytes(const DiskSlots& before, unsigned slot, ByteView bytes) {
+    const std::uint64_t at = start_ + kSlotOffsets[slot];
+    const std::size_t sectors = (slot_record_bytes(bytes) + kSector - 1) / kSector * kSector;
+    if (sectors > volume_->compare_and_write_limit() || sectors > kVolumeBlock)
+        return volume_->write_durable(at, bytes);
+    const Result<bool> swapped = volume_->compare_and_write(
+        at, ByteView(before.first_blocks[slot]).first(sectors), bytes.first(sectors));
+    if (swapped && *swapped) return {};
+    if (swapped) return fail(Errc::busy, "another host is changing them at the same moment");
+    if (swapped.error().code() != Errc::unsupported) return std::unexpected(swapped.error());
+    return volume_->write_durable(at, bytes);
+}
+
+Result<bool> HostDataArea::writes_in_one_step(const HostData& data) const {
+    KZ_TRY(const Bytes bytes, encode_slot(1, render_host_data(data), key_));
+    const std::size_t sectors = (slot_record_bytes(bytes) + kSector - 1) / kSector * kSector;
+    return sectors <= volume_->compare_and_write_limit() && sectors <= kVolumeBlock;
 }
 
 Result<void> HostDataArea::initialize(const HostData& data) {
-    KZ_TRY(const SlotPair pair, read_slots(*volume_, start_, &key_));
-    std::optional<unsigned> current = pair.current();
-    if (current && pair.slots[*current].generation == kMaxGeneration) {
+    const std::lock_guard lock(*mutex_);
+    const std::string body = render_host_data(data);
+    KZ_TRY(DiskSlots before, read_slots(*volume_, start_, &key_));
+    if (before.pair.highest_generation() >= kMaxGeneration - before.pair.slots.size()) {
         KZ_CHECK(erase(*volume_));
-        current.reset();
+        KZ_TRY(before, read_slots(*volume_, start_, &key_));
     }
-    const unsigned slot = current ? 1 - *current : 0;
-    // Above what is there: from the moment it is written, only the new key opens the host data.
-    KZ_CHECK(write_slot(slot, current ? pair.slots[*current].generation + 1 : 1, data));
+    // Above what is there, and then in the other slot too: from the first on only the new key opens the host
+    // data, and after the second no late write of the old one can count.
+    const std::uint64_t highest = before.pair.highest_generation();
+    const unsigned first = before.pair.current() ? 1 - *before.pair.current() : 0;
+    const auto replace = [&](unsigned slot, std::uint64_t generation) -> Result<void> {
+        KZ_TRY(const Bytes bytes, encode_slot(generation, body, key_));
+        return volume_->write_durable(start_ + kSlotOffsets[slot], bytes);
+    };
+    KZ_CHECK(replace(first, highest + 1));
+    if (highest > 0) KZ_CHECK(replace(1 - first, highest + 2));
     // Writing all the rest also makes the file system allocate it: a full disk cannot stop a later update.
-    const std::uint64_t slot_end = start_ + kSlotOffsets[slot] + kSlotBytes;
-    KZ_CHECK(write_zeros(*volume_, start_, start_ + kSlotOffsets[slot]));
-    return write_zeros(*volume_, slot_end, start_ + kHostDataBytes);
-}
-
-Result<void> HostDataArea::write_slot(unsigned slot, std::uint64_t generation, const HostData& data) {
-    KZ_TRY(const Bytes bytes, encode_slot(generation, render_host_data(data), key_));
-    KZ_TRY(const Slot attempt, decode_slot(bytes, nullptr));
-    const std::uint64_t at = start_ + kSlotOffsets[slot];
-    attempted_ = attempt.mac;
-    KZ_CHECK_CONTEXT(volume_->write_durable(at, bytes), "writing host data");
-    Bytes seen(bytes.size());
-    KZ_CHECK_CONTEXT(volume_->read(at, seen), "reading host data back");
-    if (seen != bytes) return fail(Errc::io, "the disk does not give back the host data that were written");
-    generation_ = generation;
-    attempted_.reset();
-    return {};
+    const std::uint64_t slot1 = start_ + kSlotOffsets[1];
+    KZ_CHECK(write_zeros(*volume_, start_ + kSlotBytes, slot1));
+    KZ_CHECK(write_zeros(*volume_, highest > 0 ? slot1 + kSlotBytes : slot1, start_ + kHostDataBytes));
+    attempted_.clear();
+    KZ_TRY_CONTEXT(const DiskSlots after, read_slots(*volume_, start_, &key_), "reading host data back");
+    KZ_TRY(const HostDataRead seen, take_note(after.pair));
+    if (seen.data == data) return {};
+    return fail(Errc::io, "the disk does not give back the host data that were written");
 }
 
 Result<void> HostDataArea::erase(Volume& volume) {
@@ -150,7 +182,8 @@ Result<void> HostDataArea::erase(Volume& volume) {
 
 Result<HostDataProbe> HostDataArea::probe(Volume& volume) {
     KZ_TRY(const std::uint64_t start, guest_bytes(volume.size_bytes()));
-    KZ_TRY(const SlotPair pair, read_slots(volume, start, nullptr));
+    KZ_TRY(const DiskSlots found, read_slots(volume, start, nullptr));
+    const SlotPair& pair = found.pair;
     HostDataProbe probe;
     if (pair.any(SlotKind::newer_version)) {
         probe.kind = HostDataProbe::Kind::newer_version;

@@ -5,8 +5,14 @@
 // The last 1 MiB of a boot disk (of its whole 4 KiB blocks) is ours; the guest sees the disk without it. The
 // area holds two slots, at 0 and at 512 KiB, which are written in turn: a crash at any moment of a write
 // leaves the slot that was valid before. Of the valid slots the one with the higher generation counts. A
-// write that finds another generation than the one last seen by the writer is refused: another host was
-// there.
+// write looks first, and is refused unless the current slot is byte for byte what the writer saw last (by its
+// MAC: two hosts may have written the same generation); it looks again afterwards. Between the two looks
+// others may write too: who wins then is decided by storage/lease.h, lease_takeover.h and lease_claim.h.
+// Where the volume has COMPARE AND WRITE for a whole record, looking and writing are one step: everybody
+// writes the slot that is not the current one, so one who compares that slot's first sectors misses nothing.
+//
+// A write that fails may still reach the disk later. Its generation is that of the next attempt; so after a
+// failure the record last seen is written once more, which leaves no slot in which the late one could count.
 //
 // A slot, all integers little-endian:
 //
@@ -19,21 +25,28 @@
 //       32     B  body: one JSON object, UTF-8
 //     32+B    32  SHA-256 of all before: a slot that is torn is told from one under another key
 //     64+B    32  HMAC-SHA256 of all before, under HKDF-SHA256(keysource, no salt, "kzones host-data mac v1")
-//     96+B        zero up to the next multiple of 4096; what follows in the slot is never read
+//     96+B        never read. Zeros up to the next multiple of 4096, or, where it was written by COMPARE AND
+//                 WRITE, of 512
 //
 // The body is authenticated, not encrypted: a host without the key can still say who owns the disk.
 // Keys of the body: zone_uuid, epoch, owner {host_id, host_name}, state, heartbeat, last_update,
-// suspend {image_id, location, created}, handover {migration_id, to {host_id, host_name}, phase}. Top-level
-// keys that are not known here are kept when the body is rewritten.
+// suspend {image_id, location, created}, handover {migration_id, to {host_id, host_name}, phase},
+// owned_since, lease {renew, pause, fence} (milliseconds), claim {host_id, host_name, nonce}. Those from
+// suspend on may be missing, as may owner. Top-level keys that are not known here are kept when the body is
+// rewritten. A body of at most 416 bytes makes a record that fits one sector of 512: keep it short.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/secret.h"
 #include "crypto/hash.h"
+#include "storage/lease_timings.h"
 #include "storage/volume.h"
 
 namespace kz::storage {
@@ -65,6 +78,21 @@ struct Handover {
     bool operator==(const Handover&) const = default;
 };
 
+// By what intervals the owner renews: a watcher waits for the owner's, not for its own.
+struct OwnerLease {
+    Milliseconds renew{};
+    Milliseconds pause{};
+    Milliseconds fence{};
+    bool operator==(const OwnerLease&) const = default;
+};
+
+// A host that is about to take a disk which nobody owns (storage/lease_claim.h).
+struct Claim {
+    Owner by;
+    std::string nonce;  // another one for each claim
+    bool operator==(const Claim&) const = default;
+};
+
 struct HostData {
     std::string zone_uuid;
     std::uint64_t epoch = 0;  // grows with every change of owner
@@ -74,8 +102,14 @@ struct HostData {
     std::string last_update;  // as utc_timestamp() prints
     std::optional<SuspendRecord> suspend;
     std::optional<Handover> handover;
+    std::string owned_since;  // as utc_timestamp() prints; empty: not recorded
+    std::optional<OwnerLease> lease;
+    std::optional<Claim> claim;   // only while there is no owner
     Json other = Json::object();  // keys that this version does not know
     bool operator==(const HostData&) const = default;
+
+    // The one way in which the owner changes: epoch + 1, and what was said by or about the old one goes.
+    void change_owner(std::optional<Owner> next, std::string since);
 };
 
 // What a wrong key is answered with, in the original's words: two lines.
@@ -84,6 +118,7 @@ std::string wrong_key_message(std::string_view zone);
 struct HostDataRead {
     HostData data;
     std::uint64_t generation = 0;
+    crypto::Sha256Digest mac{};  // two reads with one MAC saw the same bytes
     // Not empty when the other slot is damaged: one sentence for the administrator. The next write repairs
     // it.
     std::string warning;
@@ -96,15 +131,22 @@ struct HostDataProbe {
     std::optional<HostData> unverified;  // present only
 };
 
-struct Slot;  // storage/host_data_slot.h
+struct Slot;       // storage/host_data_slot.h
+struct SlotPair;   // same
+struct DiskSlots;  // storage/host_data_disk.h
 
-// One user at a time; keeps a reference to the volume. Within one process the writer is the zone's monitor
-// (or the command that holds the zone's lock).
+// Keeps a reference to the volume. Any thread may call it: each call is one step, and holds a mutex while the
+// storage works. Within one host the writer is the zone's monitor or the command that holds the zone's lock.
 class HostDataArea {
   public:
     // keysource: the zone's raw key. Errors: Errc::invalid_argument for an empty key or a volume that is too
     // small.
     static Result<HostDataArea> open(Volume& volume, const Secret& keysource);
+
+    // From its look at the disk to the end of a write no more time than this may pass; a process that is
+    // stopped in between is killed by the kernel, so that it cannot write long after when it goes on. Zero:
+    // no bound.
+    void bound_writes(Milliseconds bound) { bound_ = bound; }
 
     // Errors: Errc::not_found: there is no host data. Errc::permission: it is under another key.
     // Errc::corrupt: both slots are damaged. Errc::unsupported: written by a later version. That it is of the
@@ -112,14 +154,19 @@ class HostDataArea {
     Result<HostDataRead> read();
 
     // Replaces what the last read(), write() or initialize() of this object saw; durable and re-read when it
-    // returns. Errors: Errc::busy when the disk holds another generation than that (nothing is written),
-    // those of read(), Errc::wrong_state before the first of those three, Errc::invalid_argument when the
-    // body is too large, Errc::io when the disk gives back other bytes.
-    Result<void> write(const HostData& data);
+    // returns what is there now. Errors: Errc::busy when the disk holds something else than that (then
+    // nothing is written) or holds it after the write; those of read(), Errc::wrong_state before the first of
+    // those three, Errc::invalid_argument when the body is too large, Errc::io when the disk gives back other
+    // bytes, Errc::timeout when looking took too long to write upon. After io and timeout it may have been
+    // written, or be written later: only reading tells.
+    Result<HostDataRead> write(const HostData& data);
 
     // Takes the area whatever it holds, under this key: install and attach -x initialize-hostdata. What was
-    // there under another key is no longer valid once this returns.
+    // there under another key is no longer valid once this returns, nor can a late write of it become so.
     Result<void> initialize(const HostData& data);
+
+    // Whether write(data) would be one step with its look (COMPARE AND WRITE).
+    Result<bool> writes_in_one_step(const HostData& data) const;
 
     // Wipes both slots: what uninstall leaves behind.
     static Result<void> erase(Volume& volume);
@@ -127,16 +174,35 @@ class HostDataArea {
 
   private:
     HostDataArea(Volume& volume, Secret key, std::uint64_t start)
-        : volume_(&volume), key_(std::move(key)), start_(start) {}
-    Result<void> write_slot(unsigned slot, std::uint64_t generation, const HostData& data);
+        : mutex_(std::make_unique<std::mutex>()), volume_(&volume), key_(std::move(key)), start_(start) {}
+    Result<HostDataRead> take_note(const SlotPair& slots);
     Result<void> check_unchanged(const Slot& current) const;
+    struct NewBody {
+        std::string text;
+        bool same_owner;
+    };
+    // Nothing for the body: the one that is there once more.
+    Result<HostDataRead> write_step(const std::optional<NewBody>& body);
+    Result<void> put(const DiskSlots& before, unsigned slot, std::uint64_t generation, const NewBody& body);
+    Result<void> put_bytes(const DiskSlots& before, unsigned slot, ByteView bytes);
+    Result<HostDataRead> look_again();
 
+    std::unique_ptr<std::mutex> mutex_;
     Volume* volume_;
     Secret key_;
-    std::uint64_t start_;           // of the area within the volume
-    std::uint64_t generation_ = 0;  // last seen; 0: none yet
-    // Of a write whose outcome is not known because it failed: should it have reached the disk, it was ours.
-    std::optional<crypto::Sha256Digest> attempted_;
+    std::uint64_t start_;  // of the area within the volume
+    Milliseconds bound_{0};
+    // Of the current slot when last looked at: its MAC, its owner and epoch.
+    std::optional<crypto::Sha256Digest> seen_;
+    std::optional<Owner> seen_owner_;
+    std::uint64_t seen_epoch_ = 0;
+    // Of writes whose outcome is not known because they failed: should one have reached the disk, it was
+    // ours, and may be replaced without a look, unless it was to change the ownership.
+    struct Attempt {
+        crypto::Sha256Digest mac;
+        bool same_owner;
+    };
+    std::vector<Attempt> attempted_;
 };
 
 }  // namespace kz::storage

@@ -33,6 +33,30 @@ Result<Handover> parse_handover(const Json& object) {
     return handover;
 }
 
+// Longer than any settings allow is damage.
+Result<Milliseconds> parse_interval(const Json& object, std::string_view key) {
+    KZ_TRY(const std::uint64_t count, json_u64(object, key));
+    constexpr auto kLongest = std::chrono::duration_cast<Milliseconds>(std::chrono::hours(24));
+    if (count > static_cast<std::uint64_t>(kLongest.count()))
+        return fail(Errc::corrupt, "field '{}' is longer than a day", key);
+    return Milliseconds(count);
+}
+
+Result<OwnerLease> parse_lease(const Json& object) {
+    OwnerLease lease;
+    KZ_TRY(lease.renew, parse_interval(object, "renew"));
+    KZ_TRY(lease.pause, parse_interval(object, "pause"));
+    KZ_TRY(lease.fence, parse_interval(object, "fence"));
+    return lease;
+}
+
+Result<Claim> parse_claim(const Json& object) {
+    Claim claim;
+    KZ_TRY(claim.by, parse_owner(object));
+    KZ_TRY(claim.nonce, json_text(object, "nonce"));
+    return claim;
+}
+
 // A part of the body that may be missing.
 template <typename T>
 Result<std::optional<T>> parse_part(const Json& body, std::string_view key, Result<T> (*parse)(const Json&)) {
@@ -42,8 +66,9 @@ Result<std::optional<T>> parse_part(const Json& body, std::string_view key, Resu
     return part;
 }
 
-constexpr std::string_view kKnownKeys[] = {"zone_uuid", "epoch",       "owner",   "state",
-                                           "heartbeat", "last_update", "suspend", "handover"};
+constexpr std::string_view kKnownKeys[] = {"zone_uuid",   "epoch",       "owner",   "state",
+                                           "heartbeat",   "last_update", "suspend", "handover",
+                                           "owned_since", "lease",       "claim"};
 
 }  // namespace
 
@@ -59,6 +84,10 @@ Result<HostData> parse_host_data(std::string_view body) {
     KZ_TRY(data.owner, parse_part(object, "owner", parse_owner));
     KZ_TRY(data.suspend, parse_part(object, "suspend", parse_suspend));
     KZ_TRY(data.handover, parse_part(object, "handover", parse_handover));
+    KZ_TRY(std::optional<std::string> since, json_optional_text(object, "owned_since"));
+    data.owned_since = std::move(since).value_or("");
+    KZ_TRY(data.lease, parse_part(object, "lease", parse_lease));
+    KZ_TRY(data.claim, parse_part(object, "claim", parse_claim));
     for (const std::string_view key : kKnownKeys)
         object.erase(key);
     data.other = std::move(object);
@@ -82,6 +111,16 @@ std::string render_host_data(const HostData& data) {
         body["handover"] = {{"migration_id", data.handover->migration_id},
                             {"to", owner_json(data.handover->to)},
                             {"phase", data.handover->phase}};
+    }
+    if (!data.owned_since.empty()) body["owned_since"] = data.owned_since;
+    if (data.lease) {
+        body["lease"] = {{"renew", data.lease->renew.count()},
+                         {"pause", data.lease->pause.count()},
+                         {"fence", data.lease->fence.count()}};
+    }
+    if (data.claim) {
+        body["claim"] = owner_json(data.claim->by);
+        body["claim"]["nonce"] = data.claim->nonce;
     }
     return render_json(body);
 }

@@ -49,6 +49,7 @@ Result<Slot> decode_slot(ByteView bytes, const Secret* key) {
     const std::size_t body_size = load_le<std::uint32_t>(bytes.data() + kLengthOffset);
     const auto generation = load_le<std::uint64_t>(bytes.data() + kGenerationOffset);
     if (body_size > kMaxBodyBytes || generation == 0 || generation > kMaxGeneration) return slot;
+    slot.claimed_generation = generation;
     const std::size_t digest_at = kSlotHeaderBytes + body_size;
     const std::size_t mac_at = digest_at + crypto::kSha256Size;
     if (bytes.size() < mac_at + crypto::kSha256Size) return slot;
@@ -82,6 +83,10 @@ Result<Bytes> encode_slot(std::uint64_t generation, std::string_view body, const
     bytes.insert(bytes.end(), mac.begin(), mac.end());
     bytes.resize(round_up_to_block(bytes.size()));
     return bytes;
+}
+
+std::size_t slot_record_bytes(ByteView slot) {
+    return kSlotHeaderBytes + load_le<std::uint32_t>(slot.data() + kLengthOffset) + 2 * crypto::kSha256Size;
 }
 
 std::optional<unsigned> SlotPair::current() const {

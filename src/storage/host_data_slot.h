@@ -2,6 +2,7 @@
 // tests).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -35,6 +36,8 @@ struct Slot {
     std::string body;
     crypto::Sha256Digest mac{};
     bool authentic = false;  // under the key given
+    // What the header says, also of a slot that is damaged; 0 when that cannot be.
+    std::uint64_t claimed_generation = 0;
 };
 
 // How many bytes of the slot must be read, as its first block says (0: no more than that block).
@@ -47,6 +50,9 @@ Result<Slot> decode_slot(ByteView bytes, const Secret* key);
 // Whole blocks. Errors: Errc::invalid_argument when the body is longer than kMaxBodyBytes.
 Result<Bytes> encode_slot(std::uint64_t generation, std::string_view body, const Secret& key);
 
+// Of bytes that encode_slot() made: without the zeros at their end.
+std::size_t slot_record_bytes(ByteView slot);
+
 // The body. Errors of parsing: Errc::corrupt.
 Result<HostData> parse_host_data(std::string_view body);
 std::string render_host_data(const HostData& data);
@@ -58,6 +64,10 @@ struct SlotPair {
     std::array<Slot, 2> slots;
     // The intact slot with the highest generation; nothing when none is intact.
     std::optional<unsigned> current() const;
+    // The highest that was ever written here, as far as can be told.
+    std::uint64_t highest_generation() const {
+        return std::max(slots[0].claimed_generation, slots[1].claimed_generation);
+    }
     bool any(SlotKind kind) const { return slots[0].kind == kind || slots[1].kind == kind; }
 };
 
