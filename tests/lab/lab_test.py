@@ -126,6 +126,52 @@ class TwoNodes(unittest.TestCase):
             echo.wait_for_all()
 
 
+class Storage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = cls.enterClassContext(Lab(storage=True, aliases={"storage1": ["kzx-05"]}))
+
+    def reaches(self, source, target):
+        return self.lab.node(source).run(["ping", "-c", "1", "-W", "1", target], check=False).returncode == 0
+
+    def test_every_node_finds_its_exports_by_name_and_alias(self):
+        for node, name in (("node1", "storage1"), ("node2", "kzx-05")):
+            listed = self.lab.node(node).run(["rpcinfo", "-p", name]).stdout
+            self.assertRegex(listed, r"100003 +3 +tcp +2049 +nfs")
+            self.assertRegex(listed, r"100005 +3 +tcp +\d+ +mountd")
+
+    def test_files_written_by_a_client_are_in_the_lab_s_folder(self):
+        self.lab.node("node1").run(["qemu-img", "create", "nfs://storage1/zones/disk?uid=1000&gid=1000", "1M"])
+        made = self.lab.storage.path("/zones/disk").stat()
+        self.assertEqual((made.st_size, made.st_uid, made.st_gid), (1024 * 1024, 1000, 1000))
+
+    def test_one_node_is_cut_from_storage_and_nothing_else(self):
+        self.lab.storage.cut("node1")
+        self.addCleanup(self.lab.storage.restore, "node1")
+        self.assertFalse(self.reaches("node1", "storage1"))
+        self.assertEqual(self.lab.node("node1").run(["cat", "/sys/class/net/storage/carrier"]).stdout, "1\n")
+        self.assertTrue(self.reaches("node1", "node2"))
+        self.assertTrue(self.reaches("node2", "storage1"))
+        self.lab.storage.restore("node1")
+        self.assertTrue(self.reaches("node1", "storage1"))
+
+    def test_servers_stop_and_go_on(self):
+        def null_call(timeout):
+            return ["timeout", str(timeout), "rpcinfo", "-n", "2049", "-T", "tcp", "10.78.0.10", "100003", "3"]
+
+        node = self.lab.node("node2")
+        self.lab.storage.pause()
+        self.addCleanup(self.lab.storage.resume)
+        self.assertEqual(node.run(null_call(0.5), check=False).returncode, 124)
+        self.assertTrue(self.reaches("node2", "storage1"))
+        self.lab.storage.resume()
+        node.run(null_call(10))
+
+    def test_a_lab_without_a_storage_host_says_so(self):
+        with Lab(nodes=("node1",)) as other, self.assertRaisesRegex(LabError, "lab up --storage"):
+            self.assertIsNotNone(other.storage)
+
+
 class Remains(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="kzlab-"))
@@ -217,9 +263,29 @@ class Remains(unittest.TestCase):
         self.assertEqual(lab("node2", "hostname").stdout, "node2\n")
         self.assertEqual(lab("node2", "sh", "-c", "exit 7").returncode, 7)
         self.assertIn("has no node3; it has node1, node2, client", lab("node3", "true").stderr)
+        self.assertIn("has no storage host", lab("storage", "pause").stderr)
         self.assertEqual(lab("down").returncode, 0)
         self.assertFalse(self.folder.exists())
         self.assertEqual(lab("down").returncode, 0)
+
+    def test_the_command_line_with_storage(self):
+        def lab(*words):
+            return subprocess.run([pathlib.Path(__file__).parent / "lab", "--dir", self.folder, *words],
+                                  capture_output=True, text=True, check=False)
+
+        self.assertRegex(lab("up", "--nodes", "node1", "--storage").stdout,
+                         re.compile(r"^storage1 +10\.78\.0\.10 +up +2$", re.MULTILINE))
+        ping = ("node1", "ping", "-c", "1", "-W", "1", "storage1")
+        self.assertEqual(lab(*ping).returncode, 0)
+        self.assertEqual(lab("storage", "cut", "node1").returncode, 0)
+        self.assertEqual(lab(*ping).returncode, 1)
+        self.assertEqual(lab("storage", "restore", "node1").returncode, 0)
+        self.assertEqual(lab(*ping).returncode, 0)
+        self.assertIn("has no node2", lab("storage", "cut", "node2").stderr)
+        for action in ("pause", "resume"):
+            self.assertEqual(lab("storage", action).returncode, 0)
+        self.assertEqual(lab("down").returncode, 0)
+        self.assertEqual(kzlab_processes(self.folder), [])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ nothing is left when the processes are gone. What a lab keeps in its folder DIR:
     DIR/.lab/NODE/        the node's hosts, hostname and machine-id files, and its /system
     DIR/NODE/             the node's KZONES_ROOT
     DIR/shared/           the same folder on every node: shared storage
+    DIR/storage1/         of the storage host, if the lab has one: see storage.py
 
 `Lab(...)` as a context manager starts a reaper beside it, which takes the lab down when this process dies, whatever
 it dies of.
@@ -25,6 +26,8 @@ import uuid
 from . import namespaces, network
 from .namespaces import MARKER, LabError
 from .node import Node
+from .storage import NAME as STORAGE
+from .storage import StorageHost
 
 HERE = pathlib.Path(__file__).resolve().parent
 LAB_COMMAND = HERE.parent / "lab"
@@ -41,14 +44,19 @@ def default_folder():
 
 
 class Lab:
-    def __init__(self, folder=None, nodes=("node1", "node2"), binaries=None, cache=None):
+    def __init__(self, folder=None, nodes=("node1", "node2"), binaries=None, cache=None, storage=False,
+                 aliases=None):
         """`folder` None: a new one below the machine's folder for temporary files. `cache`: what the nodes share as
-        var/cache/zones, so that packages are fetched once; kept when the lab goes."""
+        var/cache/zones, so that packages are fetched once; kept when the lab goes. `storage`: with a storage host.
+        `aliases`: name of host -> further names by which all know it."""
         self._temporary = folder is None
         self.folder = pathlib.Path(folder).absolute() if folder else None
         self._names = list(nodes)
         self._binaries = pathlib.Path(binaries or DEFAULT_BINARIES).absolute()
         self._cache = pathlib.Path(cache).absolute() if cache else None
+        self._aliases = {name: list(names) for name, names in (aliases or {}).items()}
+        self._with_storage = storage
+        self._storage = None
         self._state = None
         self._reaper = None
         self._children = []  # holders that this process has to reap
@@ -63,6 +71,7 @@ class Lab:
         if lab._state is None:
             raise LabError(f"there is no lab in {folder}; make one with: lab up")
         lab._names = lab._state["hosts"]
+        lab._with_storage = STORAGE in lab._state["holders"]
         lab._binaries = pathlib.Path(lab._state["binaries"])
         return lab
 
@@ -99,18 +108,25 @@ class Lab:
         if owned:
             self._start_reaper()
         self.shared.mkdir(mode=0o755)
-        for name in [SWITCH, CLIENT, *self._names]:
+        for name in [SWITCH, *self._hosts()]:
             self._start_holder(name)
         pids = {name: record["pid"] for name, record in self._state["holders"].items()}
         switch_pid = pids.pop(SWITCH)
-        network.wire_switch(switch_pid, pids)
-        for name, pid in pids.items():
+        reached = {name: pid for name, pid in pids.items() if name != STORAGE}
+        network.wire_switch(switch_pid, reached)
+        for name, pid in reached.items():
             network.wire_host(name, pid, bridged=name != CLIENT)
+        if self._with_storage:
+            network.wire_storage(switch_pid, {name: pid for name, pid in pids.items() if name != CLIENT})
+            self.storage.start()
+
+    def _hosts(self):
+        return [*self._names, CLIENT, *([STORAGE] if self._with_storage else [])]
 
     def _start_holder(self, name):
         files = self.folder / ".lab" / name
         (files / "system").mkdir(mode=0o755, parents=True)
-        (files / "hosts").write_text(network.hosts_file([CLIENT, *self._names]))
+        (files / "hosts").write_text(network.hosts_file(self._hosts(), self._aliases))
         (files / "hostname").write_text(f"{name}\n")
         (files / "machine-id").write_text(uuid.uuid4().hex + "\n")
         self._make_root(self.folder / name)
@@ -199,8 +215,18 @@ class Lab:
     def node(self, name):
         record = (self._state or {}).get("holders", {}).get(name)
         if record is None:
-            raise LabError(f"the lab in {self.folder} has no {name}; it has {', '.join([*self._names, CLIENT])}")
+            raise LabError(f"the lab in {self.folder} has no {name}; it has {', '.join(self._hosts())}")
         return Node(self.folder, name, record, self._binaries)
+
+    @property
+    def storage(self):
+        """The storage host; see storage.py."""
+        if self._storage is None:
+            if not self._with_storage:
+                raise LabError(f"the lab in {self.folder} has no storage host; make one with: lab up --storage")
+            self._storage = StorageHost(self.node(STORAGE), self.folder / ".lab" / STORAGE,
+                                        self._state["holders"][SWITCH]["pid"])
+        return self._storage
 
     @property
     def client(self):
@@ -228,7 +254,7 @@ class Lab:
         """[(name, address, pid of the holder or None, number of its processes besides)]"""
         rows = []
         members = namespaces.find_members(self.folder, self._cookies())
-        for name in [*self._names, CLIENT]:
+        for name in self._hosts():
             node = self.node(name)
             inode = namespaces.network_inode(node.pid) if node.alive() else None
             inside = [pid for pid in members if inode and namespaces.network_inode(pid) == inode and pid != node.pid]
@@ -248,10 +274,13 @@ class Lab:
         namespaces.end_members(self.folder, self._cookies())
         while self._children:
             self._children.pop().wait()
+        if self._storage is not None:
+            self._storage.reap()
         _remove_cgroups(self.folder)
         if not keep_files:
             shutil.rmtree(self.folder)
         self._state = None
+        self._storage = None
         if forget:
             self._end_reaper(b"down\n")
 
