@@ -21,26 +21,6 @@ std::optional<id_t> number(const std::string& name) {
     return static_cast<id_t>(*value);
 }
 
-Result<uid_t> find_user(const std::string& name) {
-    if (const auto id = number(name)) return *id;
-    std::vector<char> buffer(kLookupBuffer);
-    passwd entry{};
-    passwd* found = nullptr;
-    ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) return fail(Errc::not_found, "user '{}' does not exist", name);
-    return found->pw_uid;
-}
-
-Result<gid_t> find_group(const std::string& name) {
-    if (const auto id = number(name)) return *id;
-    std::vector<char> buffer(kLookupBuffer);
-    group entry{};
-    group* found = nullptr;
-    ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) return fail(Errc::not_found, "group '{}' does not exist", name);
-    return found->gr_gid;
-}
-
 // Only a second call tells whether the first was obeyed.
 uid_t current_fsuid() {
     return static_cast<uid_t>(::setfsuid(static_cast<uid_t>(-1)));
@@ -50,6 +30,26 @@ gid_t current_fsgid() {
 }
 
 }  // namespace
+
+Result<uid_t> find_user(const std::string& name) {
+    if (const auto id = number(name)) return *id;
+    std::vector<char> buffer(kLookupBuffer);
+    passwd entry{};
+    passwd* found = nullptr;
+    ::getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) return fail(Errc::not_found, "user '{}' does not exist on this host", name);
+    return found->pw_uid;
+}
+
+Result<gid_t> find_group(const std::string& name) {
+    if (const auto id = number(name)) return *id;
+    std::vector<char> buffer(kLookupBuffer);
+    group entry{};
+    group* found = nullptr;
+    ::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+    if (found == nullptr) return fail(Errc::not_found, "group '{}' does not exist on this host", name);
+    return found->gr_gid;
+}
 
 Result<ScopedCredentials> ScopedCredentials::enter(const Suri& suri) {
     if (!suri.user()) return ScopedCredentials(std::nullopt);

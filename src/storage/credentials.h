@@ -1,4 +1,5 @@
-// The rights with which a file is used: file://user:group@/path. Internal to storage.
+// The rights with which a file is used: file://user:group@/path, nfs://user:group@host/path. Internal to
+// storage.
 #pragma once
 
 #include <sys/types.h>
@@ -8,6 +9,10 @@
 #include "storage/suri.h"
 
 namespace kz::storage {
+
+// The number of an account of this host, by its name or the number itself. Errors: Errc::not_found.
+Result<uid_t> find_user(const std::string& name);
+Result<gid_t> find_group(const std::string& name);
 
 // While it lives, this thread reaches files as the user and group that the SURI names (root squash of a
 // mounted NFS share is what they are for). Without credentials in the SURI it changes nothing.
