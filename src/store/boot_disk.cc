@@ -54,7 +54,8 @@ Result<storage::HostData> BootDisk::read() {
 
 Result<void> BootDisk::write(storage::HostData data) {
     data.last_update = utc_timestamp();
-    return area_.write(data);
+    KZ_CHECK(area_.write(data));
+    return {};
 }
 
 Result<void> BootDisk::initialize(const std::string& zone_uuid, std::string_view state) {
