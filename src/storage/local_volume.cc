@@ -35,25 +35,31 @@ Result<Opened> open_direct(const std::string& path) {
     return Opened{std::move(buffered), false};
 }
 
-Result<std::uint64_t> measure(int fd, const Suri& suri) {
+Result<Path> local_node(const Suri& suri, const LuPlaces& places) {
+    if (suri.type() != SuriType::lu) return suri.local_path();
+    KZ_TRY(const LocalDisk disk, find_lu(suri, places));
+    return disk.node;
+}
+
+Result<std::uint64_t> measure(int fd, const Suri& suri, const Path& path) {
     struct stat status{};
-    if (::fstat(fd, &status) < 0) return fail_errno(errno, suri.local_path().string());
+    if (::fstat(fd, &status) < 0) return fail_errno(errno, path.string());
     if (suri.type() == SuriType::file) {
         if (!S_ISREG(status.st_mode))
-            return fail(Errc::invalid_argument, "{}: not a regular file", suri.local_path().string());
+            return fail(Errc::invalid_argument, "{}: not a regular file", path.string());
         return static_cast<std::uint64_t>(status.st_size);
     }
     if (!S_ISBLK(status.st_mode))
-        return fail(Errc::invalid_argument, "{}: not a block device", suri.local_path().string());
+        return fail(Errc::invalid_argument, "{}: not a block device", path.string());
     std::uint64_t bytes = 0;
-    if (::ioctl(fd, BLKGETSIZE64, &bytes) < 0) return fail_errno(errno, suri.local_path().string());
+    if (::ioctl(fd, BLKGETSIZE64, &bytes) < 0) return fail_errno(errno, path.string());
     return bytes;
 }
 
 class LocalVolume final : public Volume {
   public:
-    LocalVolume(Suri suri, Opened opened, std::uint64_t size)
-        : suri_(std::move(suri)), opened_(std::move(opened)), size_(size) {}
+    LocalVolume(Suri suri, Path path, Opened opened, std::uint64_t size)
+        : suri_(std::move(suri)), path_(std::move(path)), opened_(std::move(opened)), size_(size) {}
 
     const Suri& suri() const override { return suri_; }
     std::uint64_t size_bytes() const override { return size_; }
@@ -64,9 +70,10 @@ class LocalVolume final : public Volume {
   private:
     Result<void> check_range(std::uint64_t offset, std::uint64_t bytes) const;
     Result<std::size_t> read_blocks(std::uint64_t offset, MutableBytes aligned, std::size_t needed) const;
-    std::string name() const { return suri_.local_path().string(); }
+    std::string name() const { return path_.string(); }
 
     Suri suri_;
+    Path path_;
     Opened opened_;
     std::uint64_t size_;
 };
@@ -133,7 +140,7 @@ Result<void> LocalVolume::write_durable(std::uint64_t offset, ByteView bytes) {
 
 Result<VolumeBacking> LocalVolume::backing() {
     KZ_TRY(const ScopedCredentials rights, ScopedCredentials::enter(suri_));
-    KZ_TRY(UniqueFd fd, open_file(suri_.local_path(), O_RDWR | O_NOCTTY));
+    KZ_TRY(UniqueFd fd, open_file(path_, O_RDWR | O_NOCTTY));
     struct stat ours{};
     struct stat theirs{};
     if (::fstat(opened_.fd.get(), &ours) < 0 || ::fstat(fd.get(), &theirs) < 0)
@@ -145,11 +152,17 @@ Result<VolumeBacking> LocalVolume::backing() {
 
 }  // namespace
 
-Result<std::unique_ptr<Volume>> open_local_volume(const Suri& suri) {
+Result<std::unique_ptr<Volume>> open_local_volume(const Suri& suri, const LuPlaces& places) {
     KZ_TRY(const ScopedCredentials rights, ScopedCredentials::enter(suri));
-    KZ_TRY(Opened opened, open_direct(suri.local_path().string()));
-    KZ_TRY(const std::uint64_t size, measure(opened.fd.get(), suri));
-    return std::make_unique<LocalVolume>(suri, std::move(opened), size);
+    KZ_TRY(Path path, local_node(suri, places));
+    KZ_TRY(Opened opened, open_direct(path.string()));
+    KZ_TRY(const std::uint64_t size, measure(opened.fd.get(), suri, path));
+    // The kernel may have given the device's name to another LUN before it was open; now it cannot.
+    KZ_TRY(const Path now, local_node(suri, places));
+    if (now != path)
+        return fail(Errc::unavailable, "{}: the disk's device changed from {} to {} meanwhile", suri.render(),
+                    path.string(), now.string());
+    return std::make_unique<LocalVolume>(suri, std::move(path), std::move(opened), size);
 }
 
 Result<void> create_local_file(const Suri& suri, std::uint64_t bytes) {
@@ -180,7 +193,12 @@ Result<void> destroy_local_file(const Suri& suri) {
     return remove_file(path);
 }
 
-Result<bool> local_exists(const Suri& suri) {
+Result<bool> local_exists(const Suri& suri, const LuPlaces& places) {
+    if (suri.type() == SuriType::lu) {
+        const Result<LocalDisk> disk = find_lu(suri, places);
+        if (!disk && disk.error().code() != Errc::not_found) return std::unexpected(disk.error());
+        return disk.has_value();
+    }
     KZ_TRY(const ScopedCredentials rights, ScopedCredentials::enter(suri));
     struct stat status{};
     if (::stat(suri.local_path().c_str(), &status) == 0) return true;
