@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "crypto/random.h"
+#include "migrate/convergence.h"
 #include "migrate/offer.h"
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
@@ -32,12 +33,11 @@ constexpr seconds kLoadTime{120};
 constexpr seconds kCutoverTime{120};
 constexpr seconds kSettleTime{60};
 constexpr milliseconds kProgressStep{500};
-// QEMU stops the guest once the rest fits into this pause. A short one is tried first; each time this many
-// passes over memory have not been enough it may be twice as long, up to the longest.
-constexpr milliseconds kFirstPause{20};
-constexpr milliseconds kLongestPause{300};
-constexpr std::uint64_t kPassesPerPause = 4;
 constexpr std::uint64_t kUnlimited = 1ULL << 40;
+// What QEMU is told when the switch is to come whatever it takes.
+constexpr milliseconds kForcedPause{600'000};
+constexpr std::uint64_t kLongestPauseMs = 60'000;
+constexpr std::uint64_t kLongestDeadlineS = 7 * 24 * 3600;
 // A message of the control socket at the destination carries it, in base64.
 constexpr std::size_t kConsoleCarried = 24 * 1024;
 
@@ -46,7 +46,19 @@ struct Request {
     crypto::Cipher cipher = crypto::kDefaultCipher;
     unsigned connections = 0;
     bool dry_run = false;
+    migrate::MovePolicy policy;
 };
+
+Result<migrate::MovePolicy> read_policy(const Json& json) {
+    migrate::MovePolicy policy;
+    KZ_TRY(const auto pause, json_optional_u64(json, "max_pause_ms"));
+    if (pause && *pause > 0) policy.max_pause = milliseconds(std::min(*pause, kLongestPauseMs));
+    KZ_TRY(const auto deadline, json_optional_u64(json, "deadline_s"));
+    if (deadline && *deadline > 0) policy.deadline = seconds(std::min(*deadline, kLongestDeadlineS));
+    KZ_TRY(const auto action, json_optional_text(json, "on_deadline"));
+    if (action.value_or("cancel") == "force") policy.on_deadline = migrate::OnDeadline::force;
+    return policy;
+}
 
 Result<Request> read_request(const Json& json) {
     Request request;
@@ -58,6 +70,7 @@ Result<Request> read_request(const Json& json) {
     request.connections =
         static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
     KZ_TRY(request.dry_run, json_bool(json, "dry_run"));
+    KZ_TRY(request.policy, read_policy(json));
     return request;
 }
 
@@ -79,7 +92,7 @@ class Outgoing {
     Result<void> start_stream();
     Result<void> wait_for_switchover();
     void show_progress(const qemu::MigrationState& now);
-    Result<void> allow_longer_pause(const qemu::MigrationState& now);
+    Result<void> steer(const qemu::MigrationState& now);
     Result<void> commit();
     Result<bool> settle_commit();
     Result<Json> finish();
@@ -112,8 +125,8 @@ class Outgoing {
     stream::PumpTotals totals_;
     steady_clock::time_point begun_ = steady_clock::now();
     steady_clock::time_point paused_;
-    milliseconds pause_limit_ = kFirstPause;
-    std::uint64_t passes_at_pause_ = 0;
+    migrate::Convergence convergence_{request_.policy};
+    steady_clock::time_point moving_;
     milliseconds pause_{0};
     milliseconds total_{0};
 };
@@ -164,7 +177,7 @@ Result<void> Outgoing::start_stream() {
     pumps_->accept_channels(std::move(listener), connections_ + 1,
                             sealing_body(std::move(transport), session_, request_.cipher));
     KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_,
-                                         .downtime_limit = pause_limit_,
+                                         .downtime_limit = convergence_.pause_limit(),
                                          .pause_before_switchover = true,
                                          .auto_converge = true}));
     outgoing_ = true;
@@ -190,7 +203,7 @@ Result<void> Outgoing::wait_for_switchover() {
             return fail(Errc::unavailable, "{} ended the connection", peer_.host());
         KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
         show_progress(now);
-        KZ_CHECK(allow_longer_pause(now));
+        KZ_CHECK(steer(now));
     }
 }
 
@@ -204,11 +217,30 @@ void Outgoing::show_progress(const qemu::MigrationState& now) {
                       {"expected_pause_ms", now.expected_downtime.count()}});
 }
 
-Result<void> Outgoing::allow_longer_pause(const qemu::MigrationState& now) {
-    if (now.iteration < passes_at_pause_ + kPassesPerPause || pause_limit_ >= kLongestPause) return {};
-    passes_at_pause_ = now.iteration;
-    pause_limit_ = std::min(pause_limit_ * 2, kLongestPause);
-    return qemu::set_migration_limits(run_.machine()->qmp(), kUnlimited, pause_limit_);
+// What follows from how it goes: a longer pause, the switch by force, or the end of the attempt.
+Result<void> Outgoing::steer(const qemu::MigrationState& now) {
+    using Action = migrate::MoveVerdict::Action;
+    const migrate::MoveVerdict verdict = convergence_.judge(
+        {.elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - moving_),
+         .iteration = now.iteration,
+         .remaining = now.remaining,
+         .bytes_per_second = static_cast<std::uint64_t>(now.megabits_per_second * 1e6 / 8),
+         .dirty_bytes_per_second = now.dirty_pages_per_second * now.page_size,
+         .throttle_percent = now.throttle_percent});
+    if (!verdict.note.empty()) caller_.message(verdict.note);
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    switch (verdict.action) {
+        case Action::go_on:
+            return {};
+        case Action::allow_pause:
+            return qemu::set_migration_limits(qmp, kUnlimited, verdict.pause);
+        case Action::force:
+            caller_.message(verdict.reason + "; forcing the switch.");
+            return qemu::set_migration_limits(qmp, kUnlimited, kForcedPause);
+        case Action::give_up:
+            return fail(Errc::timeout, "{}", verdict.reason);
+    }
+    return {};
 }
 
 // MIGRATE and SUSPEND.
@@ -220,6 +252,7 @@ Result<void> Outgoing::move_memory() {
     KZ_CHECK_CONTEXT(run_.disk().write(std::move(data)), "host data");
     caller_.message("Starting migration.");
     KZ_CHECK(run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_out}));
+    moving_ = steady_clock::now();
     KZ_CHECK(start_stream());
     KZ_CHECK(wait_for_switchover());
     paused_ = steady_clock::now();
@@ -278,6 +311,7 @@ Json Outgoing::report() const {
             {"total_ms", total_.count()},
             {"cipher", crypto::cipher_name(request_.cipher)},
             {"connections", connections_},
+            {"connection_bytes", pumps_->channel_bytes()},
             {"peer", acceptance_.destination.host_name},
             {"transport", migrate::scheme_name(request_.destination.scheme)},
             {"fingerprint", peer_.fingerprint()}};
