@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "base/text.h"
 #include "os/io.h"
@@ -122,15 +122,27 @@ void IscsiSession::reset() {
 }
 
 std::string IscsiSession::library_error() const {
+    constexpr std::string_view kClosed = "the connection was closed";
     const char* text = context_ != nullptr ? ::iscsi_get_error(context_) : nullptr;
-    return text != nullptr && *text != '\0' ? printable(as_bytes(text)) : "the connection was closed";
+    // libiscsi's last word on a connection that ended is that it will not make another one.
+    if (text == nullptr || *text == '\0' || std::string_view(text).contains("reconnect"))
+        return std::string(kClosed);
+    return printable(as_bytes(text));
 }
 
 Result<void> IscsiSession::service(short events) {
+    // What came before the end is taken first: it may say why.
+    if ((events & (POLLIN | POLLOUT)) == 0 || (events & (POLLIN | POLLERR)) == POLLERR) {
+        int cause = 0;
+        socklen_t size = sizeof(cause);
+        ::getsockopt(::iscsi_get_fd(context_), SOL_SOCKET, SO_ERROR, &cause, &size);
+        return fail(Errc::io, "{}: {}", where(),
+                    cause != 0 ? std::generic_category().message(cause) : "the connection was closed");
+    }
     const SigpipeBlock no_sigpipe;
-    const bool failed = ::iscsi_service(context_, events) != 0;
-    if (completion_->done && completion_->status != SCSI_STATUS_CANCELLED) return {};
-    if (!failed && !completion_->done && (events & (POLLERR | POLLHUP | POLLNVAL)) == 0) return {};
+    const bool failed = ::iscsi_service(context_, events & (POLLIN | POLLOUT)) != 0;
+    const bool cancelled = completion_->done && completion_->status == SCSI_STATUS_CANCELLED;
+    if (!failed && !cancelled) return {};
     return fail(Errc::io, "{}: {}", where(), library_error());
 }
 

@@ -39,8 +39,16 @@ bool is_illegal(const ScsiReply& reply) {
 
 }  // namespace
 
+std::vector<std::string> UnitIdentity::unique_names() const {
+    std::vector<std::string> out;
+    std::ranges::copy_if(names, std::back_inserter(out), [](const std::string& name) {
+        return !name.starts_with("naa.3") && !name.starts_with("t10.");
+    });
+    return out.empty() ? names : out;
+}
+
 bool UnitIdentity::same_unit(const UnitIdentity& other) const {
-    return names == other.names && serial == other.serial && capacity == other.capacity &&
+    return unique_names() == other.unique_names() && serial == other.serial && capacity == other.capacity &&
            inquiry.vendor == other.inquiry.vendor && inquiry.product == other.inquiry.product;
 }
 
@@ -163,11 +171,13 @@ Result<bool> IscsiUnit::compare_and_write_offered(Deadline deadline) {
     constexpr std::uint32_t kSupportedBytes = 64;
     KZ_TRY(ScsiReply reply, run(cdb_report_supported(ScsiOpcode::compare_and_write, kSupportedBytes), {},
                                 kSupportedBytes, deadline));
-    // A unit that does not say what it supports is taken at the word of its block limits.
-    if (is_illegal(reply)) return true;
-    if (reply.status != ScsiStatus::good)
-        return std::unexpected(refused(reply, "REPORT SUPPORTED OPERATION CODES"));
-    return decode_supported(reply.data);
+    if (reply.status == ScsiStatus::good) {
+        KZ_TRY_CONTEXT(const bool supported, decode_supported(reply.data), where());
+        if (!supported) return false;
+    }
+    // tgt 1.0.85 says twice that it can, and cannot. Of no blocks the command compares and writes nothing.
+    KZ_TRY(const ScsiReply tried, run(cdb_compare_and_write(0, 0, false), {}, 0, deadline));
+    return !(is_illegal(tried) && tried.sense.code == kNoSuchOperation);
 }
 
 Result<UnitAbilities> IscsiUnit::abilities(std::uint32_t block_bytes, Deadline deadline) {

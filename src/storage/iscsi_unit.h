@@ -17,7 +17,9 @@ struct UnitIdentity {
     std::string serial;
     Capacity capacity;
 
-    // The same unit, seen through another path or at another time. Names count where there are any.
+    // Those that no other unit in the world has; all, if it has none such.
+    std::vector<std::string> unique_names() const;
+    // The same unit, seen through another path or at another time.
     bool same_unit(const UnitIdentity& other) const;
     bool is_named(std::string_view luname) const;  // in any case
     // "naa.6001... (IET VIRTUAL-DISK, serial beaf11, 1073741824 bytes)"
@@ -77,6 +79,7 @@ class IscsiUnit {
     Result<Bytes> page(VpdPage page, Deadline deadline);
     Result<Capacity> capacity(Deadline deadline);
     Result<StandardInquiry> inquiry(Deadline deadline);
+    // For a unit whose block limits say so.
     Result<bool> compare_and_write_offered(Deadline deadline);
     Error refused(const ScsiReply& reply, std::string_view what) const;
     Error refused_transfer(const ScsiReply& reply, bool fua, std::string_view what) const;

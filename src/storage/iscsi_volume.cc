@@ -8,6 +8,9 @@
 namespace kz::storage {
 namespace {
 
+// Not every target tells its sessions that a LUN was exchanged or resized (tgt 1.0.85 does not): after this
+// time the unit is asked again who it is.
+constexpr std::chrono::seconds kTrusted{1};
 // How often one operation starts again because the unit told of a change that was none.
 constexpr unsigned kMaxVerifications = 3;
 // How often a COMPARE AND WRITE of part of a block starts again because the rest of it changed.
@@ -67,6 +70,7 @@ class IscsiVolume final : public Volume {
     std::unique_ptr<IscsiUnit> unit_;  // null: not connected
     UnitIdentity identity_;
     UnitAbilities abilities_;
+    Deadline::Clock::time_point verified_ = Deadline::Clock::now();
     // Where it was last.
     IscsiPortal portal_;
     std::string target_;
@@ -92,6 +96,7 @@ Result<void> IscsiVolume::reconnect(Deadline deadline) {
     const auto take = [&](FoundUnit found) -> Result<void> {
         KZ_CHECK(verify(found.identity));
         unit_ = std::move(found.unit);
+        verified_ = Deadline::Clock::now();
         portal_ = unit_->session().portal();
         lun_ = unit_->lun();
         return {};
@@ -111,11 +116,17 @@ Result<void> IscsiVolume::reconnect(Deadline deadline) {
 
 Result<void> IscsiVolume::make_ready(Deadline deadline) {
     if (unit_ == nullptr || !unit_->session().alive()) return reconnect(deadline);
-    if (!unit_->changed()) return {};
+    if (!unit_->changed() && Deadline::Clock::now() - verified_ < kTrusted) return {};
     const auto now = unit_->identify(deadline);
     auto verified = now ? verify(*now) : std::unexpected(now.error());
-    if (!verified) unit_.reset();
-    return verified;
+    if (!verified) {
+        // It may have moved; then this finds it.
+        if (verified.error().code() == Errc::not_found) return reconnect(deadline);
+        unit_.reset();
+        return verified;
+    }
+    verified_ = Deadline::Clock::now();
+    return {};
 }
 
 template <typename T, typename Operation>
@@ -126,8 +137,9 @@ Result<T> IscsiVolume::with_unit(Operation operation) {
         Result<T> result = operation(*unit_, deadline);
         // A unit that tells of a change has not done what it was told: once verified, it is told again.
         if (result || !unit_->changed() || attempt == kMaxVerifications) {
-            if (!result) return std::unexpected(std::move(result).error().context(suri_.render()));
-            return result;
+            if (result) return result;
+            if (result.error().code() == Errc::not_found) unit_.reset();  // the next operation looks for it
+            return std::unexpected(std::move(result).error().context(suri_.render()));
         }
     }
 }

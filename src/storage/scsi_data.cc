@@ -42,9 +42,11 @@ std::string name_of(ByteView header, ByteView designator) {
     return "";
 }
 
+// The first digit of a NAA name is who gave it; 3 is "locally assigned", no name for the world.
 int rank(std::string_view name) {
+    if (name.starts_with("naa.3")) return 2;
     if (name.starts_with("naa.")) return 0;
-    return name.starts_with("eui.") ? 1 : 2;
+    return name.starts_with("eui.") ? 1 : 3;
 }
 
 Result<Capacity> capacity(std::uint64_t last, std::uint32_t block_bytes) {

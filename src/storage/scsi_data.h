@@ -42,7 +42,8 @@ Result<StandardInquiry> decode_inquiry(ByteView data);
 Result<std::vector<Byte>> decode_vpd_pages(ByteView data);
 Result<std::string> decode_serial(ByteView data);
 // The names of the logical unit itself (not of its target or port), lower case, without duplicates:
-// "naa.<16 or 32 digits>", "eui.<16, 24 or 32 digits>", "t10.<text>", in this order.
+// "naa.<16 or 32 digits>", "eui.<16, 24 or 32 digits>", "t10.<text>", in this order; locally assigned naa
+// names after eui.
 Result<std::vector<std::string>> decode_names(ByteView data);
 
 struct BlockLimits {
