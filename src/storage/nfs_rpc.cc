@@ -66,6 +66,8 @@ Error refusal(const char* text) {
 void on_reply(rpc_context*, int status, void* data, void* private_data) {
     auto& pending = *static_cast<Pending*>(private_data);
     pending.done = true;
+    const bool without_result = !*pending.take;
+    if (status == RPC_STATUS_SUCCESS && without_result) return;
     if (status == RPC_STATUS_SUCCESS && data != nullptr)
         (*pending.take)(data);
     else
@@ -128,8 +130,10 @@ Result<void> RpcConnection::Wire::wait(const Pending& pending, Deadline deadline
         const int count = ::poll(&ready, 1, deadline.poll_timeout());
         if (count < 0 && errno != EINTR) return fail_errno(errno, "poll");
         if (count == 0) return fail(Errc::timeout, "no answer in time");
-        if (count > 0 && rpc_service(rpc, ready.revents) < 0 && !pending.done)
-            return fail(Errc::io, "the connection broke");
+        if (count <= 0 || rpc_service(rpc, ready.revents) >= 0) continue;
+        // libnfs then answers what is under way with words about reconnecting.
+        const bool answered = pending.done && !pending.error;
+        if (!answered) return fail(Errc::io, "the connection broke");
     }
     return {};
 }

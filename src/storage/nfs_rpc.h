@@ -4,9 +4,8 @@
 //
 // libnfs encodes calls and decodes replies (of at most its own limit, 1 MiB and a little); sockets are ours.
 // It is driven by poll(2), and one call is under way at a time. A call that is not answered by its deadline,
-// or any fault of the connection, aborts the connection: what the socket still holds is thrown away and the
-// peer gets a reset, so that a request which failed here is not carried out later. libnfs would reconnect and
-// repeat requests by itself; that is off.
+// or any fault of the connection, aborts the connection: what was not sent yet is thrown away, and the peer
+// gets a reset. libnfs would reconnect and repeat requests by itself; that is off.
 //
 // Source ports are never reserved ones, although we may have the right to them: QEMU has not, and an export
 // that demands them shall fail when the volume is opened, not when the zone boots.
@@ -38,7 +37,7 @@ class RpcConnection {
     using Callback = void (*)(rpc_context*, int, void*, void*);
     // Queues one call; returns what libnfs's function returned.
     using Start = std::function<int(rpc_context*, Callback, void*)>;
-    // Sees libnfs's decoded reply, which is gone afterwards.
+    // Sees libnfs's decoded reply, which is gone afterwards. Empty for a procedure without a result.
     using Take = std::function<void(const void* reply)>;
 
     // Errors: Errc::unavailable, Errc::timeout.

@@ -81,7 +81,7 @@ Error NfsSession::failure(int status) const {
             return Error(Errc::not_found, "no such file or folder");
         case NFS3ERR_PERM:
         case NFS3ERR_ACCES: {
-            Error error = Error::make(Errc::permission, "the server permits it not to {}", server_.account);
+            Error error = Error::make(Errc::permission, "the server denies it to {}", server_.account);
             if (server_.identity.uid != 0) return error;
             return std::move(error).append(
                 "servers take root of another host for nobody (root_squash): name another user in the SURI");
@@ -217,7 +217,18 @@ Result<std::size_t> NfsSession::read(const NfsHandle& file, std::uint64_t offset
     return got;
 }
 
+Result<void> NfsSession::probe() {
+    KZ_CHECK_CONTEXT(
+        connection_.call(
+            deadline_,
+            [](rpc_context* rpc, Callback done, void* data) { return rpc_nfs3_null_async(rpc, done, data); },
+            nullptr),
+        fmt::format("NFS service of {}", server_.host));
+    return {};
+}
+
 Result<std::size_t> NfsSession::write(const NfsHandle& file, std::uint64_t offset, ByteView bytes) {
+    KZ_CHECK(probe());
     std::size_t taken = 0;
     bool durable = false;
     WRITE3args args{

@@ -72,7 +72,8 @@ class NfsSession {
 
     // Fills `out`, of at most NfsLimits::read bytes, or less of it; at least one byte.
     Result<std::size_t> read(const NfsHandle& file, std::uint64_t offset, MutableBytes out);
-    // As many as the server took, at least one byte; they are on stable storage.
+    // As many as the server took, at least one byte; they are on stable storage. Nothing is sent to a server
+    // that does not answer a call without effect just before.
     Result<std::size_t> write(const NfsHandle& file, std::uint64_t offset, ByteView bytes);
 
     // Fails with Errc::already_exists unless the file was made by this very call, or an earlier one with the
@@ -94,6 +95,7 @@ class NfsSession {
     template <typename Reply>
     Result<void> ask(const RpcConnection::Start& start,
                      const std::function<Result<void>(const Reply&)>& take);
+    Result<void> probe();
     Error failure(int status) const;
     Result<NfsObject> object(const NfsHandle& folder, const std::string& name, NfsObject found, bool told);
 

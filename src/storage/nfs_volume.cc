@@ -98,7 +98,10 @@ Result<VolumeBacking> NfsVolume::find_backing() {
     const Deadline deadline = Deadline::after(timeout_);
     KZ_TRY(NfsPlace again, NfsPlace::reach(suri_, deadline));
     KZ_TRY(const NfsObject found, again.file());
-    if (!found.attributes.same_file(file_.attributes))
+    // A new file may have the number of one that was removed, but not its handle.
+    const Result<NfsAttributes> ours = again.session.attributes(file_.handle);
+    if (!ours && ours.error().code() != Errc::not_found) return std::unexpected(ours.error());
+    if (!ours || !ours->same_file(found.attributes))
         return fail(Errc::wrong_state, "replaced by another file while in use");
     if (!again.below.empty())
         return fail(

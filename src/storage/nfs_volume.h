@@ -8,8 +8,16 @@
 // the server, and a write (WRITE with stable = FILE_SYNC) is on its stable storage when it returns.
 //
 // An operation that is not done within StorageAccess::operation_timeout fails, and its connection is reset
-// (see storage/nfs_rpc.h): the server drops a request that it has not read yet. The next operation connects
-// anew and first makes sure that the handle still names the same file, of the same size.
+// (see storage/nfs_rpc.h). The next operation connects anew and first makes sure that the handle still names
+// the same file, of the same size.
+//
+// A write that failed so must not reach the medium later, when another host may own it. What was not sent yet
+// is thrown away by the reset. A server that is stalled already is sent no write at all: each is preceded by
+// a call without effect that must be answered. What is left is a server that stalls after it received a whole
+// write: whether it still carries that out when it goes on is up to it (one in the kernel drops what came by
+// a connection that was reset, one in user space does not). It does so at once, so a host that takes over
+// must have seen the server answer for some time before it writes; the lease's watching of the heartbeat is
+// that.
 #pragma once
 
 #include <memory>

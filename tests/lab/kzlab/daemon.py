@@ -44,6 +44,27 @@ class Daemon:
             raise LabError(f"the server of {self._record} does not run")
         os.kill(pid, number)
 
+    def freeze(self, timeout=10):
+        """Stops it where it is; returns when none of its threads runs any more."""
+        self.signal(signal.SIGSTOP)
+        deadline = time.monotonic() + timeout
+        while not self._frozen():
+            if time.monotonic() > deadline:
+                raise LabError(f"the server of {self._record} does not stop")
+            time.sleep(0.005)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def _frozen(self):
+        states = []
+        for stat in pathlib.Path(f"/proc/{self._pid()}/task").glob("*/stat"):
+            try:
+                states.append(stat.read_text().rpartition(")")[2].split()[0])
+            except OSError:
+                return False
+        return states != [] and set(states) == {"T"}
+
     def stop(self, timeout=10):
         """At once, whether it is stopped or not."""
         pid = self._pid()

@@ -1,7 +1,6 @@
 """A real NFS server on a host of the lab: rpcbind and nfs-ganesha, NFS version 3 over TCP.
 
 Their sockets and locks are below /run, which every host of a lab has for itself."""
-import signal
 import socket
 import subprocess
 import time
@@ -54,6 +53,7 @@ class Ganesha:
         self.node = node
         self.exports = list(exports)
         self.port = port
+        self._numbers = {}  # of every path that was ever exported: file handles hold them
         self._folder = folder
         self._rpcbind = Daemon(node, folder / "rpcbind")
         self._server = Daemon(node, folder / "ganesha")
@@ -75,10 +75,10 @@ class Ganesha:
 
     def pause(self):
         """The server answers nothing any more, while its host takes packets for it."""
-        self._server.signal(signal.SIGSTOP)
+        self._server.freeze()
 
     def resume(self):
-        self._server.signal(signal.SIGCONT)
+        self._server.thaw()
 
     def restart(self, timeout=30):
         """Ends the NFS server, not the portmapper, and starts it with what `exports` and `port` are now."""
@@ -89,7 +89,9 @@ class Ganesha:
         return self._server.log()
 
     def _start_server(self, deadline):
-        exports = "".join(EXPORT.format(number=number, **each) for number, each in enumerate(self.exports, start=1))
+        for each in self.exports:
+            self._numbers.setdefault(each["path"], len(self._numbers) + 1)
+        exports = "".join(EXPORT.format(number=self._numbers[each["path"]], **each) for each in self.exports)
         (self._folder / "ganesha.conf").write_text(
             CONFIGURATION.format(port=self.port, state=self._folder / "state", exports=exports))
         self._server.start(["ganesha.nfsd", "-F", "-f", self._folder / "ganesha.conf", "-L", "STDERR",
