@@ -1,12 +1,11 @@
-// What a host says of itself and its zones.
+// Logging in, and what a host says of itself and its zones.
 #include <sys/sysinfo.h>
 
 #include <thread>
 
-#include "rad/radd.h"
+#include "rad/routes.h"
+#include "rad/zone_json.h"
 #include "store/host.h"
-#include "store/registry.h"
-#include "store/status.h"
 
 namespace kz::rad {
 namespace {
@@ -30,26 +29,13 @@ Result<Json> describe_host(const HostPaths& paths) {
                 {"features", Json::array({"live-migration", "warm-migration"})}};
 }
 
-Json describe_zone(const store::ZoneStatus& status) {
-    Json auxiliary = Json::array();
-    for (const zone::Aux each : status.aux)
-        auxiliary.push_back(zone::aux_name(each));
-    Json zone{{"name", status.name},
-              {"uuid", status.uuid},
-              {"brand", status.brand},
-              {"state", zone::state_name(status.state)},
-              {"auxiliary", std::move(auxiliary)}};
-    if (status.id) zone["id"] = *status.id;
-    if (!status.reason.empty()) zone["reason"] = status.reason;
-    return zone;
-}
-
-Result<Json> list_zones(const HostPaths& paths) {
+// A user to whom single zones are delegated sees those.
+Result<Json> list_zones(const HostPaths& paths, const Guard& guard, const PeerIdentity& peer) {
     KZ_TRY(const store::Registry registry, store::Registry::open(paths));
     KZ_TRY(const std::vector<store::ZoneStatus> statuses, store::list_statuses(registry));
     Json zones = Json::array();
     for (const store::ZoneStatus& each : statuses)
-        zones.push_back(describe_zone(each));
+        if (guard.allows(peer, {Need::view, kAnyAuth}, each.name)) zones.push_back(describe_zone(each));
     return Json{{"zones", std::move(zones)}};
 }
 
@@ -61,10 +47,16 @@ Result<Json> show_zone(const HostPaths& paths, const std::string& name) {
 
 }  // namespace
 
-void add_host_routes(Router& router, const HostPaths& paths) {
-    router.add("GET", "/api/1/host", [paths](Request&) { return describe_host(paths); });
-    router.add("GET", "/api/1/zones", [paths](Request&) { return list_zones(paths); });
-    router.add("GET", "/api/1/zones/{zone}",
+void add_login_route(Router& router, Guard& guard) {
+    router.add("POST", "/api/1/login", {Need::anyone},
+               [&guard](Request& request) { return guard.login(request); });
+}
+
+void add_host_routes(Router& router, const HostPaths& paths, const Guard& guard) {
+    router.add("GET", "/api/1/host", {Need::known}, [paths](Request&) { return describe_host(paths); });
+    router.add("GET", "/api/1/zones", {Need::known},
+               [paths, &guard](Request& request) { return list_zones(paths, guard, request.peer); });
+    router.add("GET", "/api/1/zones/{zone}", {Need::view, kAnyAuth},
                [paths](Request& request) { return show_zone(paths, request.parameters.at("zone")); });
 }
 

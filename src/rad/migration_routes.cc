@@ -58,11 +58,12 @@ Handler step_handler(std::string name, Step step, Log& log) {
 
 void add_migration_routes(Router& router, client::Client& client, Log& log) {
     const std::string base = "/api/1/zones/{zone}/incoming";
-    router.add("GET", "/api/1/migration-ciphers",
+    router.add("GET", "/api/1/migration-ciphers", {Need::known},
                [](Request&) -> Result<Json> { return Json{{"ciphers", migrate::cipher_names()}}; });
-    router.add("POST", base, [&client, &log](Request& request) { return begin_move(request, client, log); });
+    router.add("POST", base, {Need::migrate},
+               [&client, &log](Request& request) { return begin_move(request, client, log); });
     const auto add = [&](const std::string& name, Step step) {
-        router.add("POST", base + "/" + name, step_handler(name, std::move(step), log));
+        router.add("POST", base + "/" + name, {Need::migrate}, step_handler(name, std::move(step), log));
     };
     add("configure", [](IncomingMove& move, const Request&) { return move.configure(); });
     add("attach", [](IncomingMove& move, const Request&) { return move.attach(); });
@@ -75,7 +76,7 @@ void add_migration_routes(Router& router, client::Client& client, Log& log) {
     add("loaded", [](IncomingMove& move, const Request& request) { return move.loaded(request.cancel_fd); });
     add("resume", [](IncomingMove& move, const Request& request) { return move.resume(request.body); });
     add("adopt", [](IncomingMove& move, const Request&) { return move.adopt(); });
-    router.add("DELETE", base, [&log](Request& request) -> Result<Json> {
+    router.add("DELETE", base, {Need::migrate}, [&log](Request& request) -> Result<Json> {
         KZ_TRY(IncomingMove* const move, find_move(request));
         move->undo();
         request.connection.detach(kAttachment);

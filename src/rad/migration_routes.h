@@ -1,4 +1,5 @@
-// The routes by which another host moves a zone here (migrate/offer.h). For src/bin/kz-radd.
+// The routes by which another host moves a zone here (migrate/offer.h). For
+// rad/administration.cc.
 #pragma once
 
 #include "base/log.h"

@@ -29,8 +29,13 @@ Result<std::optional<std::map<std::string, std::string>>> fit(const std::vector<
 
 }  // namespace
 
-void Router::add(std::string method, std::string_view pattern, Handler handler) {
-    routes_.push_back({std::move(method), split(pattern, '/'), std::move(handler)});
+void Router::add(std::string method, std::string_view pattern, Access access, Handler handler) {
+    routes_.push_back(
+        {std::move(method), std::string(pattern), access, std::move(handler), {}, split(pattern, '/')});
+}
+
+void Router::add_stream(std::string_view pattern, Access access, Streamer streamer) {
+    routes_.push_back({"GET", std::string(pattern), access, {}, std::move(streamer), split(pattern, '/')});
 }
 
 Result<Router::Match> Router::match(std::string_view method, std::string_view path) const {
@@ -39,7 +44,7 @@ Result<Router::Match> Router::match(std::string_view method, std::string_view pa
     for (const Route& route : routes_) {
         KZ_TRY(auto parameters, fit(route.segments, segments));
         if (!parameters) continue;
-        if (route.method == method) return Match{&route.handler, *std::move(parameters)};
+        if (route.method == method) return Match{&route, *std::move(parameters)};
         other_method = true;
     }
     if (other_method) return fail(Errc::unsupported, "{} does not go with {}", method, path);

@@ -8,13 +8,15 @@
 #include <array>
 #include <cerrno>
 #include <list>
+#include <map>
 #include <mutex>
+#include <optional>
+#include <ranges>
 #include <system_error>
 #include <thread>
 
 #include "os/io.h"
 #include "os/socket.h"
-#include "rad/exchange.h"
 #include "rad/refusals.h"
 
 namespace kz::rad {
@@ -26,6 +28,7 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 // A connection as the accepting thread sees it. Guarded by Impl::mutex, but for `thread`, which only the
 // accepting thread touches.
 struct Client {
+    std::string address;
     UniqueFd fd;  // a copy for shutdown(2); empty once the thread has closed its own
     bool stranger = true;
     bool displaced = false;
@@ -36,29 +39,24 @@ struct Client {
 }  // namespace
 
 struct HttpServer::Impl {
-    Impl(const Router& the_router, Authorize the_authorize, ServerLimits the_limits, Log& the_log)
-        : router(the_router),
-          authorize(std::move(the_authorize)),
-          limits(the_limits),
-          log(the_log),
-          refusals(the_log) {}
+    Impl(Desk the_desk, ServerLimits the_limits)
+        : desk(the_desk), limits(the_limits), refusals(the_desk.log) {}
 
     Result<void> run(int stop_fd);
     Result<std::array<short, 3>> wait(int stop_fd) const;
     void accept_client(int listener, bool tls);
     bool make_room();
-    void start(UniqueFd socket, bool tls);
+    Client* find_victim();
+    void start(UniqueFd socket, std::string address, bool tls);
     void serve_tls(Client& client, UniqueFd socket);
     void serve_unix(Client& client, UniqueFd socket);
     void exchange(Client& client, std::unique_ptr<migrate::Transport> transport, PeerIdentity peer);
-    Admission admit(Client& client, PeerIdentity& peer);
+    Admission admit(Client& client, PeerIdentity& peer, const ConnectionContext& context);
     void reap(bool all);
     void hang_up_all();
 
-    const Router& router;
-    Authorize authorize;
+    Desk desk;
     ServerLimits limits;
-    Log& log;
     Refusals refusals;
     UniqueFd tcp;
     std::optional<crypto::TlsContext> tls_context;
@@ -66,6 +64,7 @@ struct HttpServer::Impl {
     Deadline accept_pause = Deadline::after(std::chrono::milliseconds(0));
     mutable std::mutex mutex;
     std::list<Client> clients;  // the oldest first
+    ServerCounters counters;
 };
 
 Result<void> HttpServer::Impl::run(int stop_fd) {
@@ -102,30 +101,52 @@ void HttpServer::Impl::accept_client(int listener, bool tls) {
         if (!harmless) accept_pause = Deadline::after(kAcceptPause);
         return;
     }
+    std::string address = tls ? tcp_peer_address(socket.get()).value_or("unknown") : "local";
     if (make_room())
-        start(std::move(socket), tls);
+        start(std::move(socket), std::move(address), tls);
     else
-        refusals.tell(tls ? tcp_peer_address(socket.get()).value_or("unknown") : "local", "too many clients");
+        refusals.tell(address, "too many clients");
 }
 
-// Strangers have a cap: for a new one the oldest is hung up on. Its thread needs a moment to end, so there is
-// a second, hard cap on threads. False when that is reached.
+// For a new stranger beyond the cap another is hung up on. Its thread needs a moment to end, so there is a
+// second, hard cap on threads. False when that is reached.
 bool HttpServer::Impl::make_room() {
     const std::lock_guard lock(mutex);
-    const auto counts = [](const Client& each) { return each.stranger && !each.displaced && !each.done; };
-    if (clients.size() >= limits.connections + 4 * limits.strangers) return false;
-    if (static_cast<std::size_t>(std::ranges::count_if(clients, counts)) < limits.strangers) return true;
-    const auto oldest = std::ranges::find_if(clients, counts);
-    oldest->displaced = true;
-    ::shutdown(oldest->fd.get(), SHUT_RDWR);
+    ++counters.accepted;
+    if (clients.size() >= limits.connections + 4 * limits.strangers) {
+        ++counters.refused;
+        return false;
+    }
+    if (Client* const victim = find_victim()) {
+        ++counters.displaced;
+        victim->displaced = true;
+        ::shutdown(victim->fd.get(), SHUT_RDWR);
+    }
     return true;
 }
 
-void HttpServer::Impl::start(UniqueFd socket, bool tls) {
+// The oldest stranger of the address that has the most; null while there are few. Called under the mutex.
+Client* HttpServer::Impl::find_victim() {
+    const auto counts = [](const Client& each) { return each.stranger && !each.displaced && !each.done; };
+    std::map<std::string_view, std::size_t> per_address;
+    std::size_t total = 0;
+    for (const Client& each : clients | std::views::filter(counts)) {
+        ++per_address[each.address];
+        ++total;
+    }
+    if (total < limits.strangers) return nullptr;
+    const auto most = std::ranges::max_element(per_address, {}, [](const auto& each) { return each.second; });
+    const auto oldest = std::ranges::find_if(
+        clients, [&](const Client& each) { return counts(each) && each.address == most->first; });
+    return &*oldest;
+}
+
+void HttpServer::Impl::start(UniqueFd socket, std::string address, bool tls) {
     Client* client = nullptr;
     {
         const std::lock_guard lock(mutex);
         client = &clients.emplace_back();
+        client->address = std::move(address);
         client->fd.reset(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
     }
     const auto body = [this, client, tls](UniqueFd own) {
@@ -140,7 +161,7 @@ void HttpServer::Impl::start(UniqueFd socket, bool tls) {
     try {
         client->thread = std::thread(body, std::move(socket));
     } catch (const std::system_error& error) {
-        log.error("no thread for a client: {}", error.what());
+        desk.log.error("no thread for a client: {}", error.what());
         const std::lock_guard lock(mutex);
         clients.pop_back();
     }
@@ -148,10 +169,10 @@ void HttpServer::Impl::start(UniqueFd socket, bool tls) {
 
 void HttpServer::Impl::serve_tls(Client& client, UniqueFd socket) {
     PeerIdentity peer;
-    peer.address = tcp_peer_address(socket.get()).value_or("unknown");
+    peer.address = client.address;
     peer.name = peer.address;
     const auto tuned = tune_tcp(socket.get());
-    // Every key may finish the handshake; what it may do is judged after that, and told (403).
+    // Anybody may finish the handshake; who it is and what it may do is judged after that, and told.
     auto stream = crypto::TlsStream::accept(
         std::move(socket), *tls_context, [](const std::string&) { return true; },
         Deadline::after(limits.handshake));
@@ -172,20 +193,16 @@ void HttpServer::Impl::serve_unix(Client& client, UniqueFd socket) {
 
 void HttpServer::Impl::exchange(Client& client, std::unique_ptr<migrate::Transport> transport,
                                 PeerIdentity peer) {
-    Exchange exchange(router, limits, log, [&](PeerIdentity& asked) { return admit(client, asked); });
+    Exchange exchange(desk, limits, [&](PeerIdentity& asked, const ConnectionContext& context) {
+        return admit(client, asked, context);
+    });
     exchange.serve(*transport, std::move(peer));
 }
 
-Admission HttpServer::Impl::admit(Client& client, PeerIdentity& peer) {
-    if (!peer.local) {
-        const auto name = authorize(peer.fingerprint);
-        if (!name || !*name) {
-            refusals.tell(peer.address,
-                          name ? "key " + peer.fingerprint + " is not authorised" : name.error().message());
-            return Admission::not_authorised;
-        }
-        peer.name = (*name)->empty() ? peer.address : **name;
-    }
+Admission HttpServer::Impl::admit(Client& client, PeerIdentity& peer, const ConnectionContext& context) {
+    const Result<bool> known = desk.guard.identify(peer, context);
+    if (!known) refusals.tell(peer.address, known.error().message());
+    if (!known || !*known) return Admission::stranger;
     const std::lock_guard lock(mutex);
     if (!client.stranger) return Admission::admitted;
     const auto admitted =
@@ -216,8 +233,7 @@ void HttpServer::Impl::hang_up_all() {
         if (each.fd) ::shutdown(each.fd.get(), SHUT_RDWR);
 }
 
-HttpServer::HttpServer(const Router& router, Authorize authorize, ServerLimits limits, Log& log)
-    : impl_(std::make_unique<Impl>(router, std::move(authorize), limits, log)) {}
+HttpServer::HttpServer(Desk desk, ServerLimits limits) : impl_(std::make_unique<Impl>(desk, limits)) {}
 HttpServer::~HttpServer() = default;
 
 void HttpServer::listen_tls(UniqueFd listener, crypto::TlsContext context) {
@@ -237,6 +253,11 @@ std::size_t HttpServer::connection_count() const {
     const std::lock_guard lock(impl_->mutex);
     return static_cast<std::size_t>(
         std::ranges::count_if(impl_->clients, [](const Client& each) { return !each.done; }));
+}
+
+ServerCounters HttpServer::counters() const {
+    const std::lock_guard lock(impl_->mutex);
+    return impl_->counters;
 }
 
 }  // namespace kz::rad

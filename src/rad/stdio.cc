@@ -11,7 +11,7 @@
 
 #include "os/file.h"
 #include "os/io.h"
-#include "rad/exchange.h"
+#include "rad/administration.h"
 
 namespace kz::rad {
 namespace {
@@ -85,7 +85,7 @@ std::string ssh_client_address(std::string_view ssh_connection) {
     return good ? std::string(address) : "unknown";
 }
 
-Result<void> serve_stdio(const HostPaths& paths, const AddRoutes& add_routes) {
+Result<void> serve_stdio(const HostPaths& paths) {
     KZ_CHECK(check_caller());
     ::signal(SIGPIPE, SIG_IGN);
     KZ_TRY(UniqueFd input, take_away(STDIN_FILENO));
@@ -94,14 +94,17 @@ Result<void> serve_stdio(const HostPaths& paths, const AddRoutes& add_routes) {
     KZ_CHECK(make_directories(paths.run_dir(), 0755));
     KZ_TRY(UniqueFd log_file, open_file(paths.log_dir() / "radd.log", O_WRONLY | O_CREAT | O_APPEND, 0640));
     Log log(std::move(log_file), "kz-radd");
-    KZ_TRY(client::Client client, client::Client::open(paths));
-    Router router;
-    add_routes(router, client, log);
+    KZ_TRY(const std::unique_ptr<Administration> administration,
+           Administration::open(paths, check_by_pam(pam_options(paths)), log));
     const ServerLimits limits{.idle = kIdle};
     PeerIdentity peer = identity();
     log.info("{}: connected", peer.name);
     StdioTransport transport(std::move(input), std::move(output));
-    Exchange(router, limits, log, [](PeerIdentity&) { return Admission::admitted; }).serve(transport, peer);
+    const Admit admit = [&](PeerIdentity& asked, const ConnectionContext& context) {
+        const Result<bool> known = administration->guard().identify(asked, context);
+        return known && *known ? Admission::admitted : Admission::stranger;
+    };
+    Exchange(administration->desk(), limits, admit).serve(transport, peer);
     log.info("{}: ended", peer.name);
     return {};
 }

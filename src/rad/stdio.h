@@ -9,22 +9,16 @@
 // log such a client is "ssh:root@ADDRESS".
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
-#include "base/log.h"
-#include "client/client.h"
-#include "rad/router.h"
+#include "os/paths.h"
 
 namespace kz::rad {
 
-// Adds all routes of this host; what it is given outlives the router.
-using AddRoutes = std::function<void(Router& router, client::Client& client, Log& log)>;
-
 // Serves until the client ends the connection. Standard input and output are taken away from the rest of the
 // process. Logs to radd.log, as the daemon does. Errors: Errc::permission unless the user is root.
-Result<void> serve_stdio(const HostPaths& paths, const AddRoutes& add_routes);
+Result<void> serve_stdio(const HostPaths& paths);
 
 // The client's address in sshd's SSH_CONNECTION; "unknown" for anything that is not such a text.
 std::string ssh_client_address(std::string_view ssh_connection);

@@ -12,9 +12,9 @@ Handler naming(std::string name) {
 class Routes : public testing::Test {
   protected:
     Routes() {
-        router_.add("GET", "/api/1/zones", naming("list"));
-        router_.add("GET", "/api/1/zones/{zone}", naming("show"));
-        router_.add("POST", "/api/1/zones/{zone}/boot", naming("boot"));
+        router_.add("GET", "/api/1/zones", {Need::view}, naming("list"));
+        router_.add("GET", "/api/1/zones/{zone}", {Need::view}, naming("show"));
+        router_.add("POST", "/api/1/zones/{zone}/boot", {Need::view}, naming("boot"));
     }
     Errc code(std::string_view method, std::string_view path) {
         return router_.match(method, path).error().code();
