@@ -35,7 +35,7 @@ Result<void> Client::attach(const std::string& zone, const AttachOptions& option
     KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
     KZ_TRY(const storage::HostData found, disk.read());
     KZ_CHECK(check_sole_user(registry_, zone, found.zone_uuid));
-    KZ_TRY(const storage::HostData data, disk.take(options.force_takeover));
+    KZ_TRY(const storage::HostData data, disk.take({.by_force = options.force_takeover}));
     KZ_CHECK(locked.put_uuid(data.zone_uuid));
     zone::AuxSet aux;
     if (data.suspend) aux.insert(zone::Aux::suspended);

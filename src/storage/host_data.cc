@@ -185,6 +185,9 @@ Result<HostDataProbe> HostDataArea::probe(Volume& volume) {
     KZ_TRY(const DiskSlots found, read_slots(volume, start, nullptr));
     const SlotPair& pair = found.pair;
     HostDataProbe probe;
+    Bytes both = found.first_blocks[0];
+    both.insert(both.end(), found.first_blocks[1].begin(), found.first_blocks[1].end());
+    probe.fingerprint = crypto::sha256(both);
     if (pair.any(SlotKind::newer_version)) {
         probe.kind = HostDataProbe::Kind::newer_version;
         return probe;

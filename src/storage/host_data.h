@@ -60,6 +60,8 @@ struct Owner {
     std::string host_id;
     std::string host_name;
     bool operator==(const Owner&) const = default;
+    // Names change.
+    bool same_host(const Owner& other) const { return host_id == other.host_id; }
 };
 
 // The one suspend image that may be resumed on this disk.
@@ -129,6 +131,7 @@ struct HostDataProbe {
     enum class Kind { blank = 1, present, damaged, newer_version };
     Kind kind = Kind::blank;
     std::optional<HostData> unverified;  // present only
+    crypto::Sha256Digest fingerprint{};  // any write of host data changes it, under whatever key
 };
 
 struct Slot;       // storage/host_data_slot.h

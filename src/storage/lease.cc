@@ -107,7 +107,7 @@ void Lease::notice(const HostDataRead& read) {
     const HostData& then = ours.data;
     if (now.zone_uuid != then.zone_uuid) {
         lose("the disk was given to another zone", now);
-    } else if (now.owner && now.owner->host_id != then.owner->host_id) {
+    } else if (now.owner && !now.owner->same_host(*then.owner)) {
         lose("the disk was taken over by host " + now.owner->host_name, now);
     } else if (now.epoch > then.epoch) {
         lose("the ownership of the disk has changed", now);

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "os/file.h"
 #include "os/uuid.h"
+#include "store/settings.h"
 
 namespace kz::store {
 namespace {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "../support/temp_folder.h"
+#include "os/file.h"
 #include "storage/volume.h"
 #include "zonecfg/parse_export.h"
 
@@ -11,6 +12,10 @@ namespace {
 
 constexpr const char* kUuid = "69ed2e6a-e25a-4d36-a022-ed7261ed8899";
 constexpr const char* kOtherUuid = "11111111-2222-4333-8444-555555555555";
+
+constexpr const char* kFastSettings =
+    "lease.renew = 10ms\nlease.pause = 100ms\nlease.fence = 150ms\nlease.takeover = 200ms\n"
+    "lease.claim-wait = 100ms\nlease.claim-fresh = 50ms\nstorage.timeout = 90ms\n";
 
 // Two hosts that reach one disk.
 class BootDiskTest : public testing::Test {
@@ -23,8 +28,11 @@ class BootDiskTest : public testing::Test {
 
     void SetUp() override {
         ASSERT_TRUE(storage::create_volume(suri_, 4 << 20, {}).has_value());
-        for (const Host* host : {&here_, &there_})
+        for (const Host* host : {&here_, &there_}) {
             ASSERT_TRUE(host->registry.save_config(config_).has_value());
+            ASSERT_TRUE(
+                write_file_atomic(host->paths.etc_zones() / "settings", kFastSettings, 0644).has_value());
+        }
     }
     zone::Config config_with(const std::string& storage,
                              const std::string& key = std::string(32, 'a')) const {
@@ -107,8 +115,8 @@ TEST_F(BootDiskTest, WithoutAKeyNothingIsOpened) {
 TEST_F(BootDiskTest, ABlankDiskHasNoHostData) {
     expect_error(open(here_).read(), Errc::not_found, "the disk holds no host data");
     expect_error(open(here_).read_owned(kUuid), Errc::not_found, "the disk holds no host data");
-    expect_error(open(here_).take(false), Errc::not_found, "the disk holds no host data");
-    expect_error(open(here_).take(true), Errc::not_found, "the disk holds no host data");
+    expect_error(open(here_).take(), Errc::not_found, "the disk holds no host data");
+    expect_error(open(here_).take({.by_force = true}), Errc::not_found, "the disk holds no host data");
 }
 
 TEST_F(BootDiskTest, InitializingMakesThisHostTheOwner) {
@@ -130,7 +138,7 @@ TEST_F(BootDiskTest, AWrongKeyIsAnsweredInTwoLines) {
         "procedure or update /etc/zones/keys/ant1.";
     expect_error(open(there_).read(), Errc::permission, message);
     expect_error(open(there_).read_owned(kUuid), Errc::permission, message);
-    expect_error(open(there_).take(true), Errc::permission, message);
+    expect_error(open(there_).take({.by_force = true}), Errc::permission, message);
     expect_error(open(there_).release(), Errc::permission, message);
     EXPECT_EQ(on_disk().owner, here_.identity.as_owner());
 }
@@ -146,7 +154,7 @@ TEST_F(BootDiskTest, AnotherHostIsRefusedEverything) {
     ASSERT_TRUE(open(here_).initialize(kUuid, "installed").has_value());
     const storage::HostData before = on_disk();
     expect_error(open(there_).read_owned(kUuid), Errc::unavailable, in_use_by(here_));
-    expect_error(open(there_).take(false), Errc::unavailable, in_use_by(here_));
+    expect_error(open(there_).take(), Errc::unavailable, in_use_by(here_));
     expect_error(open(there_).release(), Errc::unavailable, in_use_by(here_));
     expect_error(open(there_).hand_to(there_.identity.as_owner(), "running"), Errc::unavailable,
                  "this host does not own the zone's disk any more");
@@ -165,7 +173,7 @@ TEST_F(BootDiskTest, ReleasedHereTakenThere) {
     EXPECT_TRUE(open(here_).release().has_value()) << "what nobody owns is released already";
     EXPECT_EQ(on_disk().epoch, 2U);
 
-    const storage::HostData taken = open(there_).take(false).value();
+    const storage::HostData taken = open(there_).take().value();
     EXPECT_EQ(taken.epoch, 3U);
     EXPECT_EQ(taken.owner, there_.identity.as_owner());
     EXPECT_EQ(open(there_).read_owned(kUuid)->epoch, 3U);
@@ -179,7 +187,7 @@ TEST_F(BootDiskTest, TakingOverByForceKeepsTheSuspendImage) {
     data.suspend = storage::SuspendRecord{"3f0e", "/export/ant1/suspend", "2026-11-22T02:29:00.000Z"};
     data.handover = storage::Handover{"77aa", there_.identity.as_owner(), "announced"};
     ASSERT_TRUE(disk.write(data).has_value());
-    const storage::HostData taken = open(there_).take(true).value();
+    const storage::HostData taken = open(there_).take({.by_force = true}).value();
     EXPECT_EQ(taken.epoch, 2U);
     EXPECT_EQ(taken.owner, there_.identity.as_owner());
     EXPECT_EQ(taken.suspend, data.suspend);
@@ -188,7 +196,7 @@ TEST_F(BootDiskTest, TakingOverByForceKeepsTheSuspendImage) {
 
 TEST_F(BootDiskTest, TakingOnesOwnDiskAgainIsAllowed) {
     ASSERT_TRUE(open(here_).initialize(kUuid, "installed").has_value());
-    EXPECT_EQ(open(here_).take(false).value().epoch, 2U);
+    EXPECT_EQ(open(here_).take().value().epoch, 2U);
 }
 
 TEST_F(BootDiskTest, HandingOverIsOneWriteAfterWhichTheOtherOwnsIt) {
@@ -206,7 +214,7 @@ TEST_F(BootDiskTest, WhoHasOverlookedAChangeDoesNotOverwriteIt) {
     BootDisk ours = open(here_);
     ASSERT_TRUE(ours.initialize(kUuid, "installed").has_value());
     storage::HostData seen = ours.read().value();
-    ASSERT_TRUE(open(there_).take(true).has_value());
+    ASSERT_TRUE(open(there_).take({.by_force = true}).has_value());
     seen.state = "running";
     const Result<void> written = ours.write(seen);
     ASSERT_FALSE(written.has_value());
