@@ -1,0 +1,5 @@
+#include "cli/suriadm.h"
+
+int main(int argc, char** argv) {
+    return kz::cli::suriadm_main(argc, argv);
+}
