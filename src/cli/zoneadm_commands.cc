@@ -4,7 +4,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <climits>
+
 #include "base/text.h"
+#include "cli/extra_options.h"
 #include "cli/interrupts.h"
 #include "cli/zoneadm.h"
 
@@ -34,17 +37,44 @@ client::Reporter plain_reporter(int cancel_fd) {
     return reporter;
 }
 
-bool take_install_option(const std::string& text, client::InstallOptions& options, std::string& problem) {
-    constexpr std::string_view kSize = "install-size=";
-    if (text == "force-overwrite") return options.force_overwrite = true;
-    if (!text.starts_with(kSize)) return false;
-    const Result<std::uint64_t> size = parse_size(std::string_view(text).substr(kSize.size()));
-    if (size) {
-        options.install_size = *size;
-    } else {
-        problem = size.error().message();
+Result<void> take_ids(const std::string& list, client::InstallOptions& options) {
+    if (list.empty()) options.force_overwrite = true;
+    for (const std::string& word : list.empty() ? std::vector<std::string>() : split(list, ',')) {
+        const auto id = parse_u64(word);
+        if (!id || *id > UINT_MAX)
+            return fail(Errc::invalid_argument, "'{}' is not the id of a device", word);
+        options.force_overwrite_ids.insert(static_cast<unsigned>(*id));
     }
-    return true;
+    return {};
+}
+
+std::vector<ExtraOption> install_extras(client::InstallOptions& options) {
+    return {{"install-size", "SIZE", false,
+             [&options](const std::string& text) -> Result<void> {
+                 KZ_TRY(options.install_size, parse_size(text));
+                 return {};
+             }},
+            extra_flag("force-overwrite", options.force_overwrite),
+            {"force-storage-overwrite", "ID,...", true,
+             [&options](const std::string& list) { return take_ids(list, options); }}};
+}
+
+// Reads options of which -x is one; other letters go to `take`. Nothing, and the message is printed, when
+// they are wrong; else what follows them.
+std::optional<std::vector<std::string>> read_with_extras(
+    const ZoneadmCall& call, const std::string& letters, const std::vector<ExtraOption>& extras,
+    const std::function<bool(int, const std::string&)>& take) {
+    std::vector<std::string> rest;
+    std::string problem;
+    const auto take_any = [&](int letter, const std::string& text) {
+        if (letter != 'x') return take && take(letter, text);
+        const Result<void> taken = take_extra_option(extras, text);
+        if (!taken && problem.empty()) problem = taken.error().message();
+        return taken.has_value();
+    };
+    if (read_options(call, (letters + "x:").c_str(), take_any, rest)) return rest;
+    if (!problem.empty()) zoneadm_message(call.zone, problem);
+    return std::nullopt;
 }
 
 }  // namespace
@@ -56,17 +86,12 @@ int zoneadm_verify(const ZoneadmCall& call) {
 
 int zoneadm_install(const ZoneadmCall& call) {
     client::InstallOptions options;
-    std::vector<std::string> rest;
-    std::string problem;
-    const auto take = [&](int letter, const std::string& text) {
-        if (letter == 'm') options.manifest = text;
-        return letter == 'm' || take_install_option(text, options, problem);
+    const auto take = [&](int, const std::string& text) {
+        options.manifest = text;
+        return true;
     };
-    if (!read_options(call, "m:x:", take, rest) || !rest.empty()) return zoneadm_usage(call);
-    if (!problem.empty()) {
-        zoneadm_message(call.zone, "install-size: " + problem);
-        return kExitError;
-    }
+    const auto rest = read_with_extras(call, "m:", install_extras(options), take);
+    if (!rest || !rest->empty()) return zoneadm_usage(call);
     const Interrupts interrupts;
     return zoneadm_report(call, call.client.install(call.zone, options, plain_reporter(interrupts.fd())));
 }
@@ -74,12 +99,9 @@ int zoneadm_install(const ZoneadmCall& call) {
 int zoneadm_uninstall(const ZoneadmCall& call) {
     bool force = false;
     bool destroy_all = false;
-    std::vector<std::string> rest;
-    const auto take = [&](int letter, const std::string& text) {
-        if (letter == 'F') return force = true;
-        return destroy_all = text == "force-storage-destroy-all";
-    };
-    if (!read_options(call, "Fx:", take, rest) || !rest.empty()) return zoneadm_usage(call);
+    const auto rest = read_with_extras(call, "F", {extra_flag("force-storage-destroy-all", destroy_all)},
+                                       [&](int, const std::string&) { return force = true; });
+    if (!rest || !rest->empty()) return zoneadm_usage(call);
     if (!force && ::isatty(STDIN_FILENO) == 0) {
         zoneadm_message(call.zone,
                         "input not from terminal and -F not specified: uninstall command ignored, exiting.");
@@ -106,12 +128,10 @@ int zoneadm_rename(const ZoneadmCall& call) {
 
 int zoneadm_attach(const ZoneadmCall& call) {
     client::AttachOptions options;
-    std::vector<std::string> rest;
-    const auto take = [&](int, const std::string& text) {
-        if (text == "force-takeover") return options.force_takeover = true;
-        return text == "initialize-hostdata" && (options.initialize_host_data = true);
-    };
-    if (!read_options(call, "x:", take, rest) || !rest.empty()) return zoneadm_usage(call);
+    const std::vector<ExtraOption> extras{extra_flag("force-takeover", options.force_takeover),
+                                          extra_flag("initialize-hostdata", options.initialize_host_data)};
+    const auto rest = read_with_extras(call, "", extras, {});
+    if (!rest || !rest->empty()) return zoneadm_usage(call);
     return zoneadm_report(call, call.client.attach(call.zone, options, zoneadm_reporter(call)));
 }
 
@@ -122,12 +142,9 @@ int zoneadm_detach(const ZoneadmCall& call) {
 
 int zoneadm_boot(const ZoneadmCall& call) {
     client::BootOptions options;
-    std::vector<std::string> rest;
-    const auto take = [&](int, const std::string& text) {
-        return options.discard_image = text == "discard-image";
-    };
-    if (!read_options(call, "x:", take, rest)) return zoneadm_usage(call);
-    options.boot_args = boot_arguments(rest);
+    const auto rest = read_with_extras(call, "", {extra_flag("discard-image", options.discard_image)}, {});
+    if (!rest) return zoneadm_usage(call);
+    options.boot_args = boot_arguments(*rest);
     return zoneadm_report(call, call.client.boot(call.zone, options, zoneadm_reporter(call)));
 }
 

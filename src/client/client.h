@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/json.h"
@@ -39,7 +40,9 @@ struct BootOptions {
 struct InstallOptions {
     std::string manifest = "mini";
     std::optional<std::uint64_t> install_size;  // of disks that are created
-    bool force_overwrite = false;               // of a disk that holds something
+    // Disks that may hold something: all of them, or those of these ids.
+    bool force_overwrite = false;
+    std::set<unsigned> force_overwrite_ids{};
 };
 
 struct AttachOptions {

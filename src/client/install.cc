@@ -140,7 +140,7 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
            create_missing_volumes(config, options.install_size.value_or(kDefaultSize), access));
     const auto begun = steady_clock::now();
     const auto work = [&]() -> Result<void> {
-        KZ_CHECK(check_overwrite(registry_, config, options.force_overwrite));
+        KZ_CHECK(check_overwrite(registry_, config, options));
         KZ_TRY(InstallLog log, InstallLog::create(paths(), zone, reporter));
         KZ_CHECK(locked.put_state(zone::State::incomplete));
         KZ_CHECK(registry_.ensure_keysource(zone));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "storage/contents.h"
 #include "storage/host_data.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
@@ -9,18 +10,27 @@
 namespace kz::client {
 namespace {
 
-constexpr std::size_t kLookedAt = 1024 * 1024;
-
 Result<storage::Suri> suri_of(const zone::Device& device) {
     KZ_TRY_CONTEXT(storage::Suri suri, storage::Suri::parse(device.storage),
                    fmt::format("device {}: {}", device.id, device.storage));
     return suri;
 }
 
-Result<bool> is_blank(storage::Volume& volume, std::uint64_t offset, std::uint64_t length) {
-    Bytes bytes(length);
-    KZ_CHECK(volume.read(offset, bytes));
-    return std::ranges::all_of(bytes, [](Byte byte) { return byte == 0; });
+Result<void> check_forced_ids(const zone::Config& config, const std::set<unsigned>& ids) {
+    const std::vector<zone::Device> devices = config.devices();
+    for (const unsigned id : ids) {
+        if (std::ranges::find(devices, id, &zone::Device::id) == devices.end())
+            return fail(Errc::invalid_argument, "force-storage-overwrite: the zone has no device {}", id);
+    }
+    return {};
+}
+
+std::unexpected<Error> holds_something(const zone::Device& device, const storage::Suri& suri,
+                                       const std::string& contents, bool boot_disk) {
+    return fail(Errc::already_exists,
+                "device {}: {} is not empty: it holds {}; {}, install with -x force-storage-overwrite={}",
+                device.id, suri.render(), contents,
+                boot_disk ? "to overwrite it" : "to give it to the new zone as it is", device.id);
 }
 
 }  // namespace
@@ -84,20 +94,22 @@ Result<void> check_unclaimed(const store::Registry& registry, const std::string&
     return check_sole_user(registry, zone, probe.unverified->zone_uuid);
 }
 
-Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force) {
-    KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
-    KZ_TRY(const storage::Suri suri, suri_of(device));
+Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config,
+                             const InstallOptions& options) {
+    KZ_CHECK(check_forced_ids(config, options.force_overwrite_ids));
+    KZ_TRY(const zone::Device boot_device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
-    KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
-    KZ_CHECK(check_unclaimed(registry, config.name(), *volume));
-    if (force) return {};
-    const std::uint64_t looked_at = std::min<std::uint64_t>(kLookedAt, volume->size_bytes());
-    KZ_TRY(const bool blank_start, is_blank(*volume, 0, looked_at));
-    KZ_TRY(const bool blank_end, is_blank(*volume, volume->size_bytes() - looked_at, looked_at));
-    if (blank_start && blank_end) return {};
-    return fail(Errc::already_exists,
-                "device {}: {} is not empty; to overwrite it, install with -x force-overwrite", device.id,
-                suri.render());
+    for (const zone::Device& device : config.devices()) {
+        const std::string which = fmt::format("device {}", device.id);
+        KZ_TRY(const storage::Suri suri, suri_of(device));
+        KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access),
+                       which);
+        KZ_CHECK(check_unclaimed(registry, config.name(), *volume));
+        if (options.force_overwrite || options.force_overwrite_ids.contains(device.id)) continue;
+        KZ_TRY_CONTEXT(const std::string contents, storage::describe_contents(*volume), which);
+        if (!contents.empty()) return holds_something(device, suri, contents, device.id == boot_device.id);
+    }
+    return {};
 }
 
 }  // namespace kz::client

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "client/client.h"
 #include "storage/host_data.h"
 #include "storage/suri.h"
 #include "store/registry.h"
@@ -31,8 +32,10 @@ Result<void> check_sole_user(const store::Registry& registry, const std::string&
 // it. Host data under another key count too: they cannot be verified, but they can be read.
 Result<void> check_unclaimed(const store::Registry& registry, const std::string& zone,
                              storage::Volume& volume);
-// Refuses a disk that another zone or host uses, or (unless `force`) one whose first or last MiB is not
-// empty.
-Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config, bool force);
+// Looks at each of the zone's disks. Refuses one that another zone or host uses and, unless the options force
+// it, one that holds something, naming what. Errors: Errc::unavailable and Errc::already_exists;
+// Errc::invalid_argument when an id that is to be forced is no disk of the zone.
+Result<void> check_overwrite(const store::Registry& registry, const zone::Config& config,
+                             const InstallOptions& options);
 
 }  // namespace kz::client

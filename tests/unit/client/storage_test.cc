@@ -15,6 +15,12 @@ namespace {
 constexpr std::uint64_t kDiskBytes = 4 << 20;
 constexpr const char* kUuid = "69ed2e6a-e25a-4d36-a022-ed7261ed8899";
 
+InstallOptions by_force() {
+    InstallOptions options;
+    options.force_overwrite = true;
+    return options;
+}
+
 class StorageTest : public testing::Test {
   protected:
     struct Host {
@@ -93,7 +99,7 @@ TEST_F(StorageTest, WhenOneCannotBeMadeNoneIsLeft) {
 
 TEST_F(StorageTest, ABlankDiskMayBeInstalledOn) {
     const zone::Config zone = zone_on(here_, "z1", "a");
-    EXPECT_TRUE(check_overwrite(here_.registry, zone, false).has_value());
+    EXPECT_TRUE(check_overwrite(here_.registry, zone, {}).has_value());
 }
 
 TEST_F(StorageTest, ADiskThatHoldsSomethingIsOverwrittenByForceOnly) {
@@ -102,29 +108,54 @@ TEST_F(StorageTest, ADiskThatHoldsSomethingIsOverwrittenByForceOnly) {
         const std::string name = fmt::format("disk{}", offset);
         const zone::Config zone = zone_on(here_, "z1", name);
         poke(name, offset);
-        const auto refused = check_overwrite(here_.registry, zone, false);
+        const auto refused = check_overwrite(here_.registry, zone, {});
         ASSERT_FALSE(refused.has_value()) << offset;
         EXPECT_EQ(refused.error().code(), Errc::already_exists);
         EXPECT_EQ(refused.error().message(),
-                  fmt::format("device 0: {} is not empty; to overwrite it, install with -x force-overwrite",
+                  fmt::format("device 0: {} is not empty: it holds data of no known format; to overwrite it, "
+                              "install with -x force-storage-overwrite=0",
                               file_suri(name)));
-        EXPECT_TRUE(check_overwrite(here_.registry, zone, true).has_value());
+        EXPECT_TRUE(check_overwrite(here_.registry, zone, by_force()).has_value());
     }
+}
+
+TEST_F(StorageTest, EveryDiskIsLookedAt) {
+    const zone::Config zone = config("z1", {file_suri("a"), file_suri("b")});
+    ASSERT_TRUE(here_.registry.save_config(zone).has_value());
+    ASSERT_TRUE(create_missing_volumes(zone, kDiskBytes, {}).has_value());
+    EXPECT_TRUE(check_overwrite(here_.registry, zone, {}).has_value());
+    poke("b", 100);
+    EXPECT_EQ(
+        check_overwrite(here_.registry, zone, {}).error().message(),
+        fmt::format("device 1: {} is not empty: it holds data of no known format; to give it to the new "
+                    "zone as it is, install with -x force-storage-overwrite=1",
+                    file_suri("b")));
+    InstallOptions options;
+    options.force_overwrite_ids = {0};
+    EXPECT_EQ(check_overwrite(here_.registry, zone, options).error().code(), Errc::already_exists);
+    options.force_overwrite_ids = {1};
+    EXPECT_TRUE(check_overwrite(here_.registry, zone, options).has_value());
+    options.force_overwrite_ids = {1, 7};
+    EXPECT_EQ(check_overwrite(here_.registry, zone, options).error().message(),
+              "force-storage-overwrite: the zone has no device 7");
+    // Another zone's boot disk is nobody's data disk.
+    initialize(there_, zone_on(there_, "z2", "b"));
+    EXPECT_EQ(check_overwrite(here_.registry, zone, by_force()).error().code(), Errc::unavailable);
 }
 
 TEST_F(StorageTest, ADiskOfThisZoneFromBeforeIsOverwrittenByForceOnly) {
     const zone::Config zone = zone_on(here_, "z1", "a");
     record(here_, "z1", zone::State::configured, kUuid);
     initialize(here_, zone);
-    EXPECT_FALSE(check_overwrite(here_.registry, zone, false).has_value());
-    EXPECT_TRUE(check_overwrite(here_.registry, zone, true).has_value());
+    EXPECT_FALSE(check_overwrite(here_.registry, zone, {}).has_value());
+    EXPECT_TRUE(check_overwrite(here_.registry, zone, by_force()).has_value());
 }
 
 TEST_F(StorageTest, ADiskOfAnotherHostIsNeverOverwritten) {
     initialize(there_, zone_on(there_, "z1", "a"));
     const zone::Config zone = zone_on(here_, "z1", "a");
     for (const bool force : {false, true}) {
-        const auto refused = check_overwrite(here_.registry, zone, force);
+        const auto refused = check_overwrite(here_.registry, zone, force ? by_force() : InstallOptions{});
         ASSERT_FALSE(refused.has_value());
         EXPECT_EQ(refused.error().code(), Errc::unavailable);
         EXPECT_TRUE(refused.error().message().starts_with("ERROR: zone z1 is in use by host with hostid "))
@@ -138,7 +169,7 @@ TEST_F(StorageTest, ADiskUnderAnotherKeyIsLookedAtAllTheSame) {
     zone::Config zone = zone_on(here_, "z1", "a");
     ASSERT_TRUE(zone.set_keysource_raw(std::string(32, 'b')).has_value());
     ASSERT_TRUE(here_.registry.save_config(zone).has_value());
-    EXPECT_EQ(check_overwrite(here_.registry, zone, true).error().code(), Errc::unavailable);
+    EXPECT_EQ(check_overwrite(here_.registry, zone, by_force()).error().code(), Errc::unavailable);
 }
 
 TEST_F(StorageTest, ADiskOfAnotherZoneOfThisHostIsNeverOverwritten) {
@@ -146,7 +177,7 @@ TEST_F(StorageTest, ADiskOfAnotherZoneOfThisHostIsNeverOverwritten) {
     record(here_, "first", zone::State::installed, kUuid);
     const zone::Config second = zone_on(here_, "second", "a");
     for (const bool force : {false, true}) {
-        const auto refused = check_overwrite(here_.registry, second, force);
+        const auto refused = check_overwrite(here_.registry, second, force ? by_force() : InstallOptions{});
         ASSERT_FALSE(refused.has_value());
         EXPECT_EQ(refused.error().code(), Errc::unavailable);
         EXPECT_EQ(refused.error().message(),
@@ -154,8 +185,8 @@ TEST_F(StorageTest, ADiskOfAnotherZoneOfThisHostIsNeverOverwritten) {
     }
     // Once that zone is gone the disk is only one that is not empty.
     record(here_, "first", zone::State::configured, kUuid);
-    EXPECT_EQ(check_overwrite(here_.registry, second, false).error().code(), Errc::already_exists);
-    EXPECT_TRUE(check_overwrite(here_.registry, second, true).has_value());
+    EXPECT_EQ(check_overwrite(here_.registry, second, {}).error().code(), Errc::already_exists);
+    EXPECT_TRUE(check_overwrite(here_.registry, second, by_force()).has_value());
 }
 
 TEST_F(StorageTest, OwnershipIsTheHostsAndTheZones) {
