@@ -121,7 +121,7 @@ Result<Json> Incoming::loaded() {
 }
 
 Result<Json> Incoming::resume(const Json& request) {
-    KZ_TRY(storage::HostData data, run_.disk().read_owned(run_.uuid()));
+    KZ_TRY(const storage::HostData data, run_.hold_lease());
     if (!data.handover || data.handover->migration_id != migration_id_)
         return fail(Errc::wrong_state, "host data speaks of another migration");
     KZ_CHECK(run_.write_host_state("running", std::nullopt));

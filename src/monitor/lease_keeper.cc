@@ -57,6 +57,13 @@ Result<void> LeaseKeeper::guest_stopped() {
     return actions_.has_stopped();
 }
 
+void LeaseKeeper::go_on_when_renewed() {
+    const std::lock_guard lock(mutex_);
+    resting_ = false;
+    guest_ = Guest::paused;
+    changed_.notify_all();
+}
+
 void LeaseKeeper::rest() {
     const std::lock_guard lock(mutex_);
     resting_ = true;

@@ -51,7 +51,11 @@ class LeaseKeeper {
     // The caller has stopped the guest, and QEMU has answered. Errors: the guard's.
     Result<void> guest_stopped();
 
-    // Nothing is renewed any more until clear_to_run(): the disk is about to be given away.
+    // The guest stands still, and goes on by itself once the lease has been renewed: for a caller that
+    // stopped it and cannot let it go on, because the storage does not answer.
+    void go_on_when_renewed();
+
+    // Nothing is renewed any more until one of the others is called: the disk is about to be given away.
     void rest();
 
   private:

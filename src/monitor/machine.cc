@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "crypto/hash.h"
+#include "os/fence.h"
 #include "os/file.h"
 #include "os/io.h"
 #include "os/network.h"
@@ -280,6 +281,10 @@ Result<void> Machine::give_to_machine(const Path& file) const {
 std::string Machine::end_reason() {
     const Result<std::string> reason = process_.wait(Deadline::after(kLastMoment));
     return reason ? *reason : reason.error().message();
+}
+
+void Machine::fence() const {
+    if (Result<Process> process = Process::adopt(process_.identity())) fence_process(*process);
 }
 
 void Machine::end() {

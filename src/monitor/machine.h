@@ -76,6 +76,9 @@ class Machine {
     void end();
     // SIGKILL at once.
     void kill() { process_.kill_and_wait(); }
+    // Ends QEMU at once, and with it whatever of its writes has not left this host (os/fence.h). From any
+    // thread, also while another uses the machine.
+    void fence() const;
 
   private:
     Machine(Process process, std::string machine_type, Path folder)

@@ -149,11 +149,24 @@ Result<void> end_arrival(ZoneRun& run, const std::string& reason) {
     return {};
 }
 
+// The disk is another host's.
+void give_up_lost_zone(ZoneRun& run, const std::string& reason) {
+    run.end_machine();
+    run.console().notice("halted");
+    if (const Result<void> recorded = run.set_down(zone::State::unavailable, {}, reason); !recorded)
+        run.log().error("{}", recorded.error().message());
+    run.finish();
+}
+
 void handle_machine_end(ZoneRun& run) {
+    const ZoneRun::FenceReason fenced = run.fence_reason();
     const std::string reason =
-        fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
-                    (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
+        !fenced.text.empty()
+            ? "the zone's machine was ended: " + fenced.text
+            : fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
+                          (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
     run.log().error("{}", reason);
+    if (fenced.lost) return give_up_lost_zone(run, reason);
     const bool arriving = run.runtime().aux.contains(zone::Aux::migrating_in);
     if (const Result<void> ended = arriving ? end_arrival(run, reason) : halt_zone(run, reason); !ended)
         run.log().error("{}", ended.error().message());

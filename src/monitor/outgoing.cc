@@ -271,7 +271,7 @@ Result<void> Outgoing::move_memory() {
 Result<bool> Outgoing::settle_commit() {
     const Deadline deadline = Deadline::after(kSettleTime);
     while (true) {
-        const Result<storage::HostData> data = run_.disk().read();
+        const Result<storage::HostData> data = run_.disk().settle();
         if (data) return data->owner == acceptance_.destination;
         if (deadline.passed()) return std::unexpected(data.error());
         std::this_thread::sleep_for(milliseconds(500));
@@ -280,17 +280,20 @@ Result<bool> Outgoing::settle_commit() {
 
 Result<void> Outgoing::commit() {
     phase_ = "commit";
+    run_.guest_stopped();
+    run_.keeper()->rest();
     const Result<void> written = run_.disk().hand_to(acceptance_.destination, "running");
     if (written) return {};
     const Result<bool> committed = settle_commit();
     if (committed && *committed) return {};
     if (committed) return written;
-    // Neither side may run on a guess. The guest stays stopped; the next monitor reads host data again.
+    // Neither side may run on a guess. It goes on here if host data turn out to be as they were.
+    run_.keeper()->go_on_when_renewed();
+    KZ_CHECK(run_.set_runtime_state(zone::State::running, {}));
     return fail(Errc::unavailable,
                 "the commit could not be written ({}) nor host data be read ({}): the zone is stopped on "
-                "both hosts until "
-                "the storage answers; then 'zoneadm -z {} boot' on the host that host data names",
-                written.error().message(), committed.error().message(), run_.zone());
+                "both hosts until the storage answers; it then goes on where host data say",
+                written.error().message(), committed.error().message());
 }
 
 // The end of the console's history, from the start of a line on.
@@ -351,8 +354,7 @@ Error Outgoing::roll_back(Error cause) {
     if (announced_) {
         if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written)
             run_.log().error("host data: {}", written.error().message());
-        if (const Result<void> going = run_.run_guest(); !going)
-            outcome = "and the guest could not be continued: " + going.error().message();
+        outcome = run_.let_guest_go_on();
     }
     if (offered_) {
         const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);

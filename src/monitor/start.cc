@@ -1,5 +1,7 @@
 #include "monitor/start.h"
 
+#include <thread>
+
 #include "monitor/suspend.h"
 #include "os/process.h"
 #include "qemu/migration.h"
@@ -59,9 +61,8 @@ Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
 }  // namespace
 
 Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
-    KZ_CHECK(run.open_disk());
+    KZ_TRY(const storage::HostData data, run.hold_lease());
     remove_image_draft(run);
-    KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
     if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data));
     KZ_CHECK(undo_start(run, boot_afresh(run, request.boot_args)));
     if (data.suspend) {
@@ -72,8 +73,7 @@ Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
 }
 
 Result<void> ready_zone(ZoneRun& run) {
-    KZ_CHECK(run.open_disk());
-    KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
+    KZ_TRY(const storage::HostData data, run.hold_lease());
     if (data.suspend) return fail(Errc::wrong_state, "the zone is suspended: boot resumes it");
     KZ_CHECK(undo_start(run, run.start_machine({})));
     return undo_start(run, run.set_runtime_state(zone::State::ready, {}));
@@ -102,9 +102,21 @@ Result<void> reboot_zone(ZoneRun& run, const std::string& boot_args) {
     return std::unexpected(std::move(booted).error().context("the zone was halted but did not boot again"));
 }
 
+// Storage that is out of reach may come back before the machine's guard ends it.
+Result<storage::HostData> hold_lease_with_patience(ZoneRun& run, const ProcessIdentity& machine) {
+    while (true) {
+        Result<storage::HostData> data = run.hold_lease();
+        const bool storage_failed =
+            !data && (data.error().code() == Errc::io || data.error().code() == Errc::timeout);
+        if (!storage_failed || !store::is_alive(machine)) return data;
+        run.log().error("host data cannot be read: {}", data.error().message());
+        std::this_thread::sleep_for(std::chrono::seconds(1));
+    }
+}
+
 Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     KZ_CHECK(run.open_disk());
-    const Result<storage::HostData> data = run.disk().read_owned(run.uuid());
+    const Result<storage::HostData> data = hold_lease_with_patience(run, *runtime.qemu);
     if (!data) {
         if (const Result<storage::HostData> others = run.disk().read())
             return give_up_machine(run, runtime, *others, data.error());
@@ -133,8 +145,7 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     }
     // A migration that the old monitor had begun is over: its channels ended with it.
     if (data->handover) KZ_CHECK(run.write_host_state("running", std::nullopt));
-    if (state == "running" || runtime.state == zone::State::ready)
-        return run.set_runtime_state(runtime.state, {});
+    if (runtime.state == zone::State::ready) return run.set_runtime_state(runtime.state, {});
     return run.run_guest();
 }
 

@@ -90,11 +90,7 @@ Result<image::ImageTotals> write_image(ZoneRun& run, image::ImageWriter& writer,
 // Undoes a suspend that failed before host data recorded the image.
 Error go_on(ZoneRun& run, Error cause) {
     run.interrupt().reset();
-    const Result<void> going = run.run_guest();
-    return std::move(cause)
-        .context("suspend failed")
-        .append(going ? "the zone goes on running"
-                      : "the guest could not be continued: " + going.error().message());
+    return std::move(cause).context("suspend failed").append(run.let_guest_go_on());
 }
 
 void note(ZoneRun& run, std::string_view move, Json facts) {
@@ -187,13 +183,14 @@ Result<Json> suspend_zone(ZoneRun& run, Caller&) {
     const auto stopped = steady_clock::now();
     if (const auto stop = run.machine()->qmp().execute("stop"); !stop)
         return std::unexpected(go_on(run, stop.error()));
+    run.guest_stopped();
     const Result<image::ImageTotals> totals = write_image(run, writer, channels);
     if (!totals) return std::unexpected(go_on(run, totals.error()));
     const storage::SuspendRecord record{writer.info().image_id, place.location(), utc_timestamp()};
     if (const Result<void> recorded = run.write_host_state("installed", record); !recorded) {
         // The write may have reached the disk all the same: then the image must stay, and the guest may not
         // go on.
-        const Result<storage::HostData> now = run.disk().read();
+        const Result<storage::HostData> now = run.disk().settle();
         if (!now || !now->suspend || now->suspend->image_id != record.image_id) {
             discard_image(run.paths(), record);
             return std::unexpected(go_on(run, recorded.error()));

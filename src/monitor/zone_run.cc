@@ -8,6 +8,7 @@ namespace kz::monitor {
 namespace {
 
 constexpr std::chrono::seconds kDrainTime{2};
+constexpr std::chrono::seconds kLeaseTime{15};
 // A kernel that restarts tries several ways, one after the other; QEMU reports each.
 constexpr std::chrono::seconds kOneReset{2};
 
@@ -57,6 +58,8 @@ qemu::QmpHandlers ZoneRun::handlers() {
                     if (event.name == "SHUTDOWN") guest_shut_down = true;
                     if (event.name == "GUEST_PANICKED") guest_panicked = true;
                     if (event.name == "RESET") guest_reset();
+                    if (event.name == "BLOCK_IO_ERROR" && event.data.value("action", "") == "stop")
+                        stopped_by_disk_ = true;
                     if (guest_shut_down || guest_panicked) wake_.signal();
                 },
             .on_close =
@@ -113,7 +116,8 @@ Result<void> ZoneRun::start_machine(const StartOptions& options) {
     for (const std::string& note : notes)
         log_.info("{}", note);
     KZ_CHECK(attach_console());
-    return record_machine();
+    KZ_CHECK(record_machine());
+    return watch_machine();
 }
 
 Result<void> ZoneRun::record_machine() {
@@ -135,6 +139,7 @@ Result<void> ZoneRun::adopt_machine(const store::RuntimeRecord& runtime) {
     if (!runtime.qemu) return fail(Errc::not_found, "the zone's machine has ended");
     runtime_ = runtime;
     KZ_TRY(machine_, Machine::adopt(zone_, *runtime.qemu, runtime.machine_type, paths(), handlers()));
+    KZ_CHECK(watch_machine());
     KZ_CHECK(attach_console());
     return record_machine();
 }
@@ -153,7 +158,12 @@ Result<void> ZoneRun::attach_console() {
 
 void ZoneRun::end_machine() {
     if (!machine_) return;
+    keeper_.reset();
     machine_->end();
+    {
+        const std::lock_guard lock(guard_mutex_);
+        guard_.reset();
+    }
     console_->drain(Deadline::after(kDrainTime));
     machine_.reset();
     runtime_.qemu.reset();
@@ -165,6 +175,9 @@ void ZoneRun::drop_machine() {
 }
 
 Result<void> ZoneRun::run_guest() {
+    KZ_CHECK(watch_machine());
+    if (!keeper_) return fail(Errc::internal, "a guest was to run without a lease on its disk");
+    KZ_CHECK(keeper_->clear_to_run(Deadline::after(kLeaseTime)));
     KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
     return set_runtime_state(zone::State::running, {});
 }

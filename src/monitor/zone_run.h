@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,6 +15,8 @@
 
 #include "base/log.h"
 #include "monitor/console.h"
+#include "monitor/guard.h"
+#include "monitor/lease_keeper.h"
 #include "monitor/machine.h"
 #include "os/io.h"
 #include "storage/volume.h"
@@ -49,6 +52,13 @@ class ZoneRun {
 
     // Opens the boot disk under the zone's key.
     Result<void> open_disk();
+    // Reads host data, which must say that the disk is this host's, and begins to hold the lease on it: it is
+    // renewed from the moment at which there is a machine.
+    Result<storage::HostData> hold_lease();
+    // Of the machine that there is, once the lease is held; else nullptr.
+    LeaseKeeper* keeper() { return keeper_.get(); }
+    // The guest was stopped by an operation, and QEMU has answered.
+    void guest_stopped();
     struct StartOptions {
         std::string boot_args;
         std::string machine_type;
@@ -67,8 +77,11 @@ class ZoneRun {
     // half a stream may not answer.
     void drop_machine();
 
-    // The guest goes on (or begins): `cont`, state running.
+    // The guest goes on (or begins), once the lease counts: `cont`, state running.
     Result<void> run_guest();
+    // After an operation that failed. Where the storage does not answer now, the guest goes on when it does.
+    // Returns what has come of it, for the user.
+    std::string let_guest_go_on();
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
     Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});
@@ -90,6 +103,12 @@ class ZoneRun {
     std::atomic<bool> machine_lost = false;
     // What was to come from another host will not come whole.
     std::atomic<bool> arrival_broken = false;
+    // Why the machine was ended for the sake of the storage. Empty: it was not.
+    struct FenceReason {
+        std::string text;
+        bool lost = false;  // the disk is another host's
+    };
+    FenceReason fence_reason();
 
     // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more
     // than `before` and tells whether it came.
@@ -106,6 +125,12 @@ class ZoneRun {
     Result<std::vector<OpenedDisk>> open_disks();
     Result<void> attach_console();
     Result<void> record_machine();
+    Result<void> watch_machine();
+    LeaseActions lease_actions();
+    Result<void> tell_guard(const std::function<Result<void>(GuardLink&)>& word);
+    Result<void> stop_for_storage();
+    Result<void> continue_after_storage();
+    void fence(const std::string& reason, bool lost);
 
     store::Registry registry_;
     std::string zone_;
@@ -119,6 +144,14 @@ class ZoneRun {
     std::unique_ptr<Console> console_;
     std::unique_ptr<Machine> machine_;
     std::optional<store::BootDisk> disk_;
+    bool lease_held_ = false;
+    std::mutex guard_mutex_;
+    std::optional<GuardLink> guard_;  // by guard_mutex_
+    std::unique_ptr<LeaseKeeper> keeper_;
+    // QEMU has stopped the guest because of an error of its disk.
+    std::atomic<bool> stopped_by_disk_ = false;
+    std::mutex fence_mutex_;
+    FenceReason fence_reason_;  // by fence_mutex_
     store::RuntimeRecord runtime_;
     std::atomic<bool> finished_ = false;
     std::chrono::steady_clock::time_point last_reset_;
