@@ -25,6 +25,7 @@ Result<ChannelReader::Chunk> FdChannelReader::next() {
         KZ_TRY(const auto plain, opener_.next());
         if (plain) return Chunk{plain->bytes, plain->sealed};
         if (opener_.ended()) return Chunk{{}, opener_.final_size()};
+        input_.want(opener_.missing());
         KZ_TRY(const std::size_t got, input_.read(opener_.space()));
         if (got == 0) KZ_CHECK(opener_.end_of_input());
         opener_.commit(got);

@@ -1,7 +1,5 @@
 #include "stream/fd_io.h"
 
-#include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstddef>
 
 #include "os/deadline.h"
 #include "os/io.h"
@@ -20,8 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Every how many writes the peer's window is looked at while nothing waits, to know how wide it can be.
-constexpr unsigned kWindowProbe = 16;
+// Every how many writes the peer is looked at while nothing waits.
+constexpr unsigned kLook = 16;
 
 bool would_block(int sys_errno) {
     return sys_errno == EAGAIN || sys_errno == EWOULDBLOCK;
@@ -52,6 +49,14 @@ Result<void> wait(int fd, short events, std::optional<std::chrono::milliseconds>
 Result<FdInput> FdInput::create(int fd, const PumpRules& rules) {
     KZ_CHECK(set_nonblocking(fd, true));
     return FdInput(fd, rules);
+}
+
+void FdInput::want(std::size_t bytes) {
+    const int low_water = static_cast<int>(std::min(bytes, kMaxRecordSize));
+    if (low_water == low_water_) return;
+    low_water_ = low_water;
+    // Only an optimisation: a descriptor that does not know it is read as soon as there is anything.
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVLOWAT, &low_water, sizeof low_water);
 }
 
 Result<std::size_t> FdInput::read(MutableBytes out, int watch_fd) {
@@ -86,7 +91,7 @@ Result<void> FdOutput::write(ByteView bytes) {
         KZ_CHECK(rules_.limiter->acquire(bytes.size(), rules_.cancel_fd));
         waits_.link += Clock::now() - start;
     }
-    if (++writes_ % kWindowProbe == 0) (void)peer_lags();
+    if (++writes_ % kLook == 0) peer_.look();
     while (!bytes.empty()) {
         const ssize_t done = is_socket_ ? ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL)
                                         : ::write(fd_, bytes.data(), bytes.size());
@@ -102,22 +107,14 @@ Result<void> FdOutput::write(ByteView bytes) {
 }
 
 Result<void> FdOutput::wait_for_room() {
-    std::chrono::nanoseconds& waited = peer_lags() ? waits_.peer : waits_.link;
+    peer_.look();
     const auto start = Clock::now();
     KZ_CHECK(wait(fd_, POLLOUT, rules_.output_stall, rules_.cancel_fd, -1));
-    waited += Clock::now() - start;
+    const std::chrono::nanoseconds waited = Clock::now() - start;
+    const std::chrono::nanoseconds lag = peer_.lag_in(waited);
+    waits_.peer += lag;
+    waits_.link += waited - lag;
     return {};
-}
-
-// A peer that reads more slowly than the link delivers lets its receive buffer fill up, and so offers a
-// window much smaller than it once did.
-bool FdOutput::peer_lags() {
-    tcp_info info{};
-    socklen_t size = sizeof info;
-    if (!is_socket_ || ::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return false;
-    if (size < offsetof(tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd) return false;
-    widest_window_ = std::max(widest_window_, info.tcpi_snd_wnd);
-    return info.tcpi_snd_wnd < widest_window_ / 2;
 }
 
 }  // namespace kz::stream

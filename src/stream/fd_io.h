@@ -2,6 +2,7 @@
 #pragma once
 
 #include "stream/pump.h"
+#include "stream/tcp_peer.h"
 
 namespace kz::stream {
 
@@ -13,10 +14,15 @@ class FdInput {
     // unless -1, is a socket whose breaking ends the wait with Errc::unavailable.
     Result<std::size_t> read(MutableBytes out, int watch_fd = -1);
 
+    // How many bytes the next read() has no use without; they must be known to come. TCP then wakes the pump
+    // once for all of them. Less may be read all the same.
+    void want(std::size_t bytes);
+
   private:
     FdInput(int fd, const PumpRules& rules) : fd_(fd), rules_(rules) {}
     int fd_;
     PumpRules rules_;
+    int low_water_ = 1;
 };
 
 class FdOutput {
@@ -35,16 +41,15 @@ class FdOutput {
 
   private:
     FdOutput(int fd, const PumpRules& rules, bool is_socket)
-        : fd_(fd), rules_(rules), is_socket_(is_socket) {}
+        : fd_(fd), rules_(rules), is_socket_(is_socket), peer_(fd) {}
     Result<void> wait_for_room();
-    bool peer_lags();
 
     int fd_;
     PumpRules rules_;
     bool is_socket_;
     Waits waits_;
     unsigned writes_ = 0;
-    std::uint32_t widest_window_ = 0;  // that the TCP peer has offered
+    TcpPeer peer_;
 };
 
 }  // namespace kz::stream

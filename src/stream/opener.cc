@@ -31,6 +31,15 @@ void RecordOpener::commit(std::size_t size) {
     end_ += std::min(size, buffer_.size() - end_);
 }
 
+std::size_t RecordOpener::missing() const {
+    const std::size_t available = end_ - begin_;
+    if (available < kRecordHeaderSize) return kRecordHeaderSize - available;
+    const auto header = decode_record_header(
+        std::span<const Byte, kRecordHeaderSize>(buffer_.data() + begin_, kRecordHeaderSize));
+    const std::size_t size = header ? sealed_size(decoder_.cipher(), header->length) : 0;
+    return size > available ? size - available : 1;
+}
+
 Result<std::optional<RecordOpener::Plain>> RecordOpener::next() {
     if (failure_) return std::unexpected(*failure_);
     auto opened = open_next();

@@ -28,6 +28,9 @@ class RecordOpener {
     // `size` bytes were put at the front of space().
     void commit(std::size_t size);
 
+    // How many more bytes next() needs at least, when it has asked for more: 1 or more.
+    std::size_t missing() const;
+
     // The plain bytes of the next record; nothing when more bytes are needed or, see ended(), none follow.
     // The first error (Errc::corrupt) is final: every later call repeats it and delivers nothing.
     Result<std::optional<Plain>> next();

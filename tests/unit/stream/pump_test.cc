@@ -93,6 +93,77 @@ INSTANTIATE_TEST_SUITE_P(Ciphers, Pump, testing::ValuesIn(all_variants()), varia
 
 using PumpFault = Pump;
 
+class PumpOverTcp : public Pump {
+  protected:
+    static Line tcp_line() {
+        const UniqueFd listener = tcp_listen("127.0.0.1", 0).value();
+        UniqueFd near =
+            tcp_connect("127.0.0.1", tcp_local_port(listener.get()).value(), Deadline::after(5s)).value();
+        UniqueFd far = accept_connection(listener.get(), Deadline::after(5s)).value();
+        return {std::move(near), std::move(far)};
+    }
+    void SetUp() override { wire_ = tcp_line(); }
+};
+
+// The pump asks TCP to be woken for whole records only; that must not make it wait for what never comes.
+TEST_F(PumpOverTcp, RecordsThatArriveInPiecesThroughSmallBuffersAreDelivered) {
+    set_socket_buffers(wire_.far.get(), 64 * 1024);
+    Bytes stream;
+    RecordSealer sealer = RecordSealer::create(cipher_, keys_, Compression::off).value();
+    const std::vector<std::size_t> sizes = {kMaxPayload, 1, 70'000, kMaxPayload, 3};
+    for (const std::size_t size : sizes) {
+        const Bytes record = seal_one(sealer, pattern(size, size));
+        stream.insert(stream.end(), record.begin(), record.end());
+    }
+    auto opening = start_open();
+    auto collecting = collect(2 * kMaxPayload + 70'004);
+    for (std::size_t at = 0; at < stream.size(); at += 1009) {
+        const ByteView piece = ByteView(stream).subspan(at, std::min<std::size_t>(1009, stream.size() - at));
+        ASSERT_TRUE(write_all(wire_.near.get(), piece, Deadline::after(30s)).has_value());
+    }
+    Bytes expected;
+    for (const std::size_t size : sizes) {
+        const Bytes part = pattern(size, size);
+        expected.insert(expected.end(), part.begin(), part.end());
+    }
+    EXPECT_EQ(collecting.get(), expected) << "all of it, while the channel is still open";
+    ASSERT_TRUE(write_all(wire_.near.get(), seal_end(sealer), Deadline::after(5s)).has_value());
+    EXPECT_EQ(opening.get()->records, sizes.size());
+}
+
+TEST_F(PumpOverTcp, ACutInsideARecordIsNoticedAtOnce) {
+    auto opening = start_open();
+    RecordSealer sealer = RecordSealer::create(cipher_, keys_, Compression::off).value();
+    const Bytes record = seal_one(sealer, pattern(kMaxPayload, 0));
+    ASSERT_TRUE(
+        write_all(wire_.near.get(), ByteView(record).first(100'000), Deadline::after(5s)).has_value());
+    wire_.near.reset();
+    EXPECT_EQ(opening.get().error().code(), Errc::corrupt);
+}
+
+TEST_F(PumpOverTcp, APeerThatDoesNotReadIsNotTakenForASlowLink) {
+    auto sealing = start_seal({.output_stall = 2s}, Compression::adaptive);
+    const Bytes data(40'000'000, 0x41);
+    auto feeding = std::async(std::launch::async, [&] {
+        EXPECT_TRUE(write_all(guest_.near.get(), data, Deadline::after(30s)).has_value());
+        guest_.near.reset();
+    });
+    // The link is loopback; who reads takes 50 MB/s.
+    RateLimiter reader(50'000'000);
+    Bytes sink(256 * 1024);
+    std::size_t received = 0;
+    while (true) {
+        const auto got = read_some(wire_.far.get(), sink, Deadline::after(30s));
+        ASSERT_TRUE(got.has_value());
+        received += *got;
+        if (*got == 0 || sealing.wait_for(0s) == std::future_status::ready) break;
+        ASSERT_TRUE(reader.acquire(*got).has_value());
+    }
+    const auto sealed = sealing.get();
+    ASSERT_TRUE(sealed.has_value()) << sealed.error().message();
+    EXPECT_GT(sealed->sealed_bytes, data.size() * 9 / 10) << "nothing was gained by compressing";
+}
+
 TEST_F(PumpFault, CompressionSavesBytes) {
     auto sealing = start_seal({}, Compression::zstd);
     auto opening = start_open();

@@ -229,6 +229,23 @@ TEST(Record, AdaptiveFollowsWhatSendingCosts) {
     EXPECT_EQ(flags.back(), kFlagZstd);
 }
 
+TEST(Record, AnOpenerKnowsHowMuchIsMissing) {
+    RecordSealer sealer =
+        RecordSealer::create(kGcm.cipher, golden_keys(kGcm.cipher), Compression::off).value();
+    RecordOpener opener = RecordOpener::create(kGcm.cipher, golden_keys(kGcm.cipher)).value();
+    const Bytes record = seal_one(sealer, pattern(1000, 0));
+    EXPECT_EQ(opener.missing(), kRecordHeaderSize);
+    for (std::size_t at = 0; at < record.size(); ++at) {
+        opener.space()[0] = record[at];
+        opener.commit(1);
+        if (at + 1 == record.size()) break;
+        EXPECT_FALSE(opener.next()->has_value());
+        EXPECT_EQ(opener.missing(), at + 1 < 16 ? 16 - (at + 1) : record.size() - (at + 1));
+    }
+    EXPECT_EQ(opener.next().value()->bytes.size(), 1000U);
+    EXPECT_EQ(opener.missing(), kRecordHeaderSize);
+}
+
 TEST(Record, HeadersThatTheLayoutForbids) {
     std::array<Byte, kRecordHeaderSize> good{};
     encode_record_header({.length = 10, .sequence = 1}, good);
