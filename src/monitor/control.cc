@@ -41,8 +41,12 @@ Result<ControlClient> ControlClient::connect(const HostPaths& paths, std::string
 }
 
 Result<Json> ControlClient::call(const Json& request, const Listener& listener, Deadline deadline,
-                                 int cancel_fd, std::span<const int> fds) {
-    KZ_CHECK(send_message(fd_.get(), render_json(request), fds, Deadline::after(kSendTime)));
+                                 int cancel_fd, std::vector<UniqueFd> fds) {
+    std::vector<int> numbers;
+    for (const UniqueFd& each : fds)
+        numbers.push_back(each.get());
+    KZ_CHECK(send_message(fd_.get(), render_json(request), numbers, Deadline::after(kSendTime)));
+    fds.clear();
     while (true) {
         const Result<Message> message = receive_message(fd_.get(), deadline, cancel_fd);
         if (!message && message.error().code() == Errc::cancelled) {

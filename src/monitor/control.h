@@ -12,8 +12,8 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <string>
+#include <vector>
 
 #include "base/fd.h"
 #include "base/json.h"
@@ -36,9 +36,10 @@ class ControlClient {
     };
     // Sends the request and waits for the outcome, handing notes to the listener. When `cancel_fd` becomes
     // readable a cancel is sent, once, and the outcome is still waited for: only the monitor knows whether it
-    // came in time. The monitor gets copies of `fds`.
+    // came in time. `fds` go to the monitor: they
+    // are closed here as soon as it has them.
     Result<Json> call(const Json& request, const Listener& listener, Deadline deadline, int cancel_fd = -1,
-                      std::span<const int> fds = {});
+                      std::vector<UniqueFd> fds = {});
     Result<Json> call(const Json& request, Deadline deadline) { return call(request, Listener{}, deadline); }
 
   private:

@@ -167,6 +167,13 @@ class Storage(unittest.TestCase):
         self.lab.storage.resume()
         node.run(null_call(10))
 
+    def test_its_target_offers_luns(self):
+        lun = self.lab.storage.iscsi.add_lun(size=1024 * 1024)
+        node = self.lab.node("node1")
+        listed = node.run(["iscsi-ls", "-s", "iscsi://storage1"]).stdout
+        self.assertIn(lun.target, listed)
+        self.assertIn(f"Lun:{lun.number} ", listed)
+
     def test_a_lab_without_a_storage_host_says_so(self):
         with Lab(nodes=("node1",)) as other, self.assertRaisesRegex(LabError, "lab up --storage"):
             self.assertIsNotNone(other.storage)
@@ -274,7 +281,7 @@ class Remains(unittest.TestCase):
                                   capture_output=True, text=True, check=False)
 
         self.assertRegex(lab("up", "--nodes", "node1", "--storage").stdout,
-                         re.compile(r"^storage1 +10\.78\.0\.10 +up +2$", re.MULTILINE))
+                         re.compile(r"^storage1 +10\.78\.0\.10 +up +\d+$", re.MULTILINE))
         ping = ("node1", "ping", "-c", "1", "-W", "1", "storage1")
         self.assertEqual(lab(*ping).returncode, 0)
         self.assertEqual(lab("storage", "cut", "node1").returncode, 0)

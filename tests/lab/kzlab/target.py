@@ -5,7 +5,6 @@ naa.6XXXXXXX... is made by giving tgt those digits as its SCSI id. tgt adds a se
 every LUN, which nothing here uses.
 """
 import os
-import signal
 import time
 
 from .daemon import Daemon
@@ -58,12 +57,16 @@ class Target:
         self._daemon.stop()
         self._targets.clear()
 
+    def reap(self):
+        """After somebody else has ended it."""
+        self._daemon.reap()
+
     def stop(self):
         """It stands still; its host takes what arrives."""
-        self._daemon.signal(signal.SIGSTOP)
+        self._daemon.freeze()
 
     def go_on(self):
-        self._daemon.signal(signal.SIGCONT)
+        self._daemon.thaw()
 
     def add_target(self, name=DEFAULT_NAME, account=None, initiators=("ALL",), initiator_names=()):
         """`account`: (user, password) that a login needs."""
