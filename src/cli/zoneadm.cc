@@ -36,8 +36,9 @@ constexpr std::array kCommands{
     ZoneadmCommand{"history", "history [--json]",
                    "Show the migrations, suspends and resumes of the zone on this host.", true, false,
                    zoneadm_history},
-    ZoneadmCommand{"install", "install [-m manifest] [-x install-size=SIZE] [-x force-overwrite]",
-                   "Install the configured zone onto its disk.", true, true, zoneadm_install},
+    ZoneadmCommand{"install", "install [-m manifest] [-x install-size=SIZE] [-x force-storage-overwrite[=ID,...]]",
+                   "Install the configured zone onto its disk. Disks that do not exist are made, of install-size\n"
+        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.", true, true, zoneadm_install},
     ZoneadmCommand{
         "list", "list [-cinpvsd]",
         "List running zones; -i installed ones too, -c all; -n without the global zone. -v table,\n"
@@ -47,10 +48,13 @@ constexpr std::array kCommands{
                    true, true, zoneadm_mark},
     ZoneadmCommand{
         "migrate",
-        "migrate [-nqv] [-c cipher|none|list] [-t auto|live|warm|cold] [--connections N] [--accept-new]\n"
-        "\t[rads://][user@]host[:port]",
+        "migrate [-nqvw] [-c cipher|none|list] [-t auto|live|warm|cold] [--max-pause MS] [--deadline S]\n"
+        "\t[--on-deadline cancel|force] [--bandwidth RATE] [--post-copy] [--connections N] [--json]\n"
+        "\t[--accept-new] [--fingerprint SHA256:...] [--tunnel] [ssh|rads]://[user@]host[:port]",
         "Move the zone to another host: live when it runs, warm when it is suspended, cold when it is\n"
-        "\tinstalled. -n checks everything and moves nothing.",
+        "\tinstalled; -t warm suspends a zone that runs, and resumes it there. -n checks everything and\n"
+        "\tmoves nothing. A bare host is reached by rads: with this host's key, or a password when user@ is\n"
+        "\tgiven. ssh goes by the keys of ssh; with --tunnel memory takes that way too.",
         true, true, zoneadm_migrate},
     ZoneadmCommand{"ready", "ready", "Prepare the zone's machine without running anything in it.", true, true,
                    zoneadm_ready},

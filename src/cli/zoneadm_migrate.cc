@@ -1,12 +1,12 @@
 // zoneadm migrate and history.
-#include <getopt.h>
 #include <unistd.h>
 
-#include <array>
-#include <iostream>
+#include <memory>
 
 #include "base/text.h"
 #include "cli/interrupts.h"
+#include "cli/migrate_arguments.h"
+#include "cli/questions.h"
 #include "cli/zoneadm.h"
 #include "migrate/offer.h"
 #include "store/journal.h"
@@ -14,63 +14,18 @@
 namespace kz::cli {
 namespace {
 
-struct Arguments {
-    client::MigrateOptions options;
-    bool quiet = false;
-    bool verbose = false;
-};
-
-bool take_option(int letter, const std::string& text, Arguments& arguments) {
-    switch (letter) {
-        case 'n':
-            return arguments.options.dry_run = true;
-        case 'q':
-            return arguments.quiet = true;
-        case 'v':
-            return arguments.verbose = true;
-        case 'a':
-            return arguments.options.accept_new_host_key = true;
-        case 'c':
-            arguments.options.cipher = text;
-            return true;
-        case 't':
-            arguments.options.type = text;
-            return text == "auto" || text == "live" || text == "warm" || text == "cold";
-        case 'C': {
-            const auto number = parse_u64(text);
-            arguments.options.connections = static_cast<unsigned>(number.value_or(0));
-            return number && *number > 0 && *number < migrate::kMaxChannels;
-        }
-        default:
-            return false;
-    }
-}
-
-std::optional<Arguments> read_arguments(const ZoneadmCall& call) {
-    static constexpr std::array kLong{option{"connections", required_argument, nullptr, 'C'},
-                                      option{"accept-new", no_argument, nullptr, 'a'},
-                                      option{nullptr, 0, nullptr, 0}};
-    Arguments arguments;
-    std::vector<char*> argv;
-    for (const std::string& word : call.words)
-        argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    const int argc = static_cast<int>(call.words.size());
-    ::optind = 0;
-    for (int letter = 0;
-         (letter = ::getopt_long(argc, argv.data(), "+:nqvc:t:", kLong.data(), nullptr)) != -1;) {
-        if (!take_option(letter, ::optarg != nullptr ? ::optarg : "", arguments)) return std::nullopt;
-    }
-    if (::optind + 1 != argc) return std::nullopt;
-    arguments.options.destination = argv[static_cast<std::size_t>(::optind)];
-    return arguments;
-}
-
-bool confirm_on_terminal(const std::string& question) {
-    fmt::print(stderr, "{}", question);
-    std::string answer;
-    std::getline(std::cin, answer);
-    return answer == "yes";
+// The questions that a person at a terminal can answer; a script is refused with what to do instead.
+void offer_questions(client::MigrateOptions& options, int cancel_fd) {
+    auto opened = QuestionTerminal::open();
+    if (!opened) return;
+    const auto terminal = std::make_shared<const QuestionTerminal>(*std::move(opened));
+    options.confirm_host_key = [terminal, cancel_fd](const std::string& question) {
+        const Result<std::string> answer = terminal->ask(question, cancel_fd);
+        return answer && *answer == "yes";
+    };
+    options.ask_password = [terminal, cancel_fd](const std::string& prompt) {
+        return terminal->ask_password(prompt, cancel_fd);
+    };
 }
 
 std::string readable_rate(double bytes_per_second) {
@@ -92,8 +47,9 @@ void show_progress(const Json& figures) {
                json_u64(figures, "expected_pause_ms").value_or(0));
 }
 
-int list_ciphers(const ZoneadmCall& call, const client::MigrateOptions& options) {
-    const Result<std::vector<std::string>> theirs = call.client.destination_ciphers(options);
+int list_ciphers(const ZoneadmCall& call, const client::MigrateOptions& options,
+                 const client::Reporter& reporter) {
+    const Result<std::vector<std::string>> theirs = call.client.destination_ciphers(options, reporter);
     if (!theirs) {
         zoneadm_message(call.zone, theirs.error().message());
         return kExitError;
@@ -103,41 +59,83 @@ int list_ciphers(const ZoneadmCall& call, const client::MigrateOptions& options)
     return kExitOk;
 }
 
-void print_report(const ZoneadmCall& call, const Json& report) {
-    if (!report.contains("pause_ms")) return;
-    zoneadm_message(
-        call.zone,
-        fmt::format("to {}: pause {} ms, {} bytes in {} ms, {}, {} memory connections, key {}",
-                    report["peer"].get<std::string>(), report["pause_ms"].dump(), report["bytes"].dump(),
-                    report["total_ms"].dump(), report["cipher"].get<std::string>(),
-                    report["connections"].dump(), report["fingerprint"].get<std::string>()));
+// "12, 34 and 5 bytes": of each memory connection.
+std::string readable_shares(const Json& report) {
+    if (!report.contains("connection_bytes") || !report["connection_bytes"].is_array()) return {};
+    std::vector<std::string> shares;
+    for (const Json& each : report["connection_bytes"])
+        shares.push_back(each.dump());
+    return join(shares, " ");
 }
 
-}  // namespace
+void print_report(const ZoneadmCall& call, const Json& report) {
+    if (!report.contains("pause_ms")) return;
+    const std::string key = json_text(report, "fingerprint").value_or("");
+    zoneadm_message(
+        call.zone,
+        fmt::format("to {}: pause {} ms, {} bytes in {} ms, {}, {} memory connections, {}",
+                    report["peer"].get<std::string>(), report["pause_ms"].dump(), report["bytes"].dump(),
+                    report["total_ms"].dump(), report["cipher"].get<std::string>(),
+                    report["connections"].dump(), key.empty() ? "host known to ssh" : "key " + key));
+    if (const std::string shares = readable_shares(report); !shares.empty())
+        zoneadm_message(call.zone, "bytes of each connection: " + shares);
+}
 
-int zoneadm_migrate(const ZoneadmCall& call) {
-    std::optional<Arguments> arguments = read_arguments(call);
-    if (!arguments) return zoneadm_usage(call);
-    if (::isatty(STDIN_FILENO) != 0) arguments->options.confirm_host_key = confirm_on_terminal;
-    if (arguments->options.cipher == "list") return list_ciphers(call, arguments->options);
-    const Interrupts interrupts;
+// One line of JSON a note, for programs: {"zone": NAME, "message" | "progress" | "report" | "error": ...}.
+void print_json(const std::string& zone, const char* kind, const Json& value) {
+    fmt::print("{}\n", render_json({{"zone", zone}, {kind, value}}));
+    std::fflush(stdout);
+}
+
+client::Reporter make_reporter(const ZoneadmCall& call, const MigrateArguments& arguments) {
     client::Reporter reporter = zoneadm_reporter(call);
-    reporter.cancel_fd = interrupts.fd();
-    if (arguments->quiet) reporter.message = nullptr;
-    if (!arguments->quiet && ::isatty(STDERR_FILENO) != 0) {
+    if (arguments.json) {
+        reporter.message = [zone = call.zone](const std::string& text) { print_json(zone, "message", text); };
+        reporter.progress = [zone = call.zone](const Json& figures) {
+            print_json(zone, "progress", figures);
+        };
+    } else if (arguments.quiet) {
+        reporter.message = nullptr;
+    } else if (::isatty(STDERR_FILENO) != 0) {
         reporter.progress = show_progress;
         reporter.message = [zone = call.zone](const std::string& text) {
             fmt::print(stderr, "\x1b[K");
             zoneadm_message(zone, text);
         };
     }
-    const Result<Json> report = call.client.migrate(call.zone, arguments->options, reporter);
+    return reporter;
+}
+
+int finish(const ZoneadmCall& call, const MigrateArguments& arguments, const Result<Json>& report) {
     if (!report) {
         zoneadm_message(call.zone, report.error().message());
+        if (arguments.json)
+            print_json(call.zone, "error",
+                       {{"code", errc_name(report.error().code())}, {"message", report.error().message()}});
         return kExitError;
     }
-    if (arguments->verbose) print_report(call, *report);
+    if (arguments.json)
+        print_json(call.zone, "report", *report);
+    else if (arguments.verbose)
+        print_report(call, *report);
     return kExitOk;
+}
+
+}  // namespace
+
+int zoneadm_migrate(const ZoneadmCall& call) {
+    Result<MigrateArguments> arguments = read_migrate_arguments(call.words);
+    if (!arguments) {
+        if (!arguments.error().message().empty()) zoneadm_message(call.zone, arguments.error().message());
+        return zoneadm_usage(call);
+    }
+    const Interrupts interrupts;
+    client::Reporter reporter = make_reporter(call, *arguments);
+    reporter.cancel_fd = interrupts.fd();
+    offer_questions(arguments->options, interrupts.fd());
+    if (arguments->boot_writable) reporter.say("-w has no meaning for linux-kz zones, and is ignored.");
+    if (arguments->options.cipher == "list") return list_ciphers(call, arguments->options, reporter);
+    return finish(call, *arguments, call.client.migrate(call.zone, arguments->options, reporter));
 }
 
 int zoneadm_history(const ZoneadmCall& call) {

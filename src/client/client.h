@@ -10,7 +10,9 @@
 #include <set>
 #include <string>
 
+#include "base/fd.h"
 #include "base/json.h"
+#include "base/secret.h"
 #include "migrate/offer.h"
 #include "migrate/peer.h"
 #include "os/paths.h"
@@ -50,15 +52,32 @@ struct AttachOptions {
     bool initialize_host_data = false;
 };
 
+inline constexpr unsigned kDefaultMaxPauseMs = 300;
+
 struct MigrateOptions {
     std::string destination;  // as typed
     std::string type = "auto";
     std::string cipher;  // empty: the default
     bool dry_run = false;
     unsigned connections = 0;  // 0: by the rule
+    bool tunnel = false;       // memory goes through ssh too
+
+    // Live only.
+    unsigned max_pause_ms = kDefaultMaxPauseMs;  // the longest pause of the guest that is wanted
+    std::uint64_t deadline_s = 0;                // the longest time allowed; 0: none
+    std::string on_deadline = "cancel";          // or "force": the switch is made however long the pause
+    std::uint64_t bandwidth_bytes = 0;           // a second, of all connections together; 0: no cap
+    bool post_copy = false;
+
+    // How this host and that one come to trust each other, where they do not yet.
     bool accept_new_host_key = false;
+    std::optional<std::string> host_fingerprint;                        // the key that rads:// must show
     std::function<bool(const std::string& question)> confirm_host_key;  // empty: unknown keys are refused
+    // Asks for a password without showing it; empty: there is nobody to ask. Errc::cancelled when given up.
+    std::function<Result<Secret>(const std::string& prompt)> ask_password;
 };
+
+class Destination;
 
 class Client {
   public:
@@ -96,14 +115,23 @@ class Client {
     // The destination's side of a migration, for kz-radd: starts the monitor that will receive the zone.
     Result<void> start_incoming(const std::string& zone);
     // One operation of the zone's monitor (monitor/operations.h), which is started anew when it was killed.
+    // `fds` go with the request.
     Result<Json> ask_monitor(const std::string& zone, std::string_view operation, Json request,
-                             const Reporter& reporter);
+                             const Reporter& reporter, std::vector<UniqueFd> fds = {});
     // What the other host can seal a migration with.
-    Result<std::vector<std::string>> destination_ciphers(const MigrateOptions& options);
+    Result<std::vector<std::string>> destination_ciphers(const MigrateOptions& options,
+                                                         const Reporter& reporter);
 
   private:
-    Result<Json> hand_over(const std::string& zone, migrate::MoveKind kind, bool dry_run, migrate::Peer peer,
-                           const Reporter& reporter);
+    Result<Json> move_running(const std::string& zone, const MigrateOptions& options,
+                              Destination& destination, const Reporter& reporter);
+    Result<Json> move_disk(const std::string& zone, migrate::MoveKind kind, const MigrateOptions& options,
+                           Destination& destination, const Reporter& reporter);
+    Result<void> suspend_to_move(const std::string& zone, const std::string& uuid, Destination& destination,
+                                 const Reporter& reporter);
+    Error resume_here(const std::string& zone, Error cause, const Reporter& reporter);
+    Result<Json> hand_over(const std::string& zone, migrate::MoveKind kind, bool dry_run, bool start_there,
+                           Destination& destination, const Reporter& reporter, bool& committed);
     explicit Client(store::Registry registry) : registry_(std::move(registry)) {}
     store::Registry registry_;
 };

@@ -156,7 +156,14 @@ Result<Json> IncomingMove::adopt() {
     zone::AuxSet aux;
     if (data.suspend) aux.insert(zone::Aux::suspended);
     KZ_CHECK(locked.put_state(zone::State::installed, {}, aux));
+    step_ = Step::adopted;
+    return Json::object();
+}
+
+Result<Json> IncomingMove::start() {
+    KZ_CHECK(require(Step::adopted));
     step_ = Step::done;
+    KZ_CHECK_CONTEXT(client_.boot(zone_, {}, {}), "destination");
     return Json::object();
 }
 
@@ -169,14 +176,14 @@ void IncomingMove::remove_import() {
 void IncomingMove::undo() {
     if (step_ == Step::booted) [[maybe_unused]]
         const Result<Json> cancelled = ask("incoming-cancel", Json::object());
-    if (step_ != Step::done) remove_import();
+    if (step_ < Step::adopted) remove_import();
     step_ = Step::done;
 }
 
 IncomingMove::~IncomingMove() {
     if (step_ == Step::booted) [[maybe_unused]]
         const Result<Json> decided = ask("incoming-lost", Json::object());
-    if (step_ != Step::done) remove_import();
+    if (step_ < Step::adopted) remove_import();
 }
 
 }  // namespace kz::client

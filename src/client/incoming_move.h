@@ -30,10 +30,12 @@ class IncomingMove {
     Result<Json> resume(const Json& request);
     // Warm and cold, after the commit.
     Result<Json> adopt();
+    // After a warm move of a zone that ran at the source: it resumes here.
+    Result<Json> start();
     void undo();
 
   private:
-    enum class Step { offered = 1, configured, attached, booted, done };
+    enum class Step { offered = 1, configured, attached, booted, adopted, done };
     IncomingMove(Client& client, std::string zone, migrate::Offer offer, zone::Config config)
         : client_(client), zone_(std::move(zone)), offer_(std::move(offer)), config_(std::move(config)) {}
     Result<void> require(Step step) const;

@@ -76,7 +76,7 @@ Result<void> Client::start_incoming(const std::string& zone) {
 }
 
 Result<Json> Client::ask_monitor(const std::string& zone, std::string_view operation, Json request,
-                                 const Reporter& reporter) {
+                                 const Reporter& reporter, std::vector<UniqueFd> fds) {
     KZ_CHECK(adopt_left_machine(paths(), registry_, zone));
     Result<ControlClient> control = ControlClient::connect(paths(), zone);
     if (!control && control.error().code() == Errc::not_found) {
@@ -86,7 +86,7 @@ Result<Json> Client::ask_monitor(const std::string& zone, std::string_view opera
     if (!control) return std::unexpected(std::move(control).error());
     request["op"] = operation;
     return control->call(request, listener_of(reporter), Deadline::after(kLongOperationTime),
-                         reporter.cancel_fd);
+                         reporter.cancel_fd, std::move(fds));
 }
 
 Result<void> Client::halt(const std::string& zone) {

@@ -1,22 +1,19 @@
-// migrate: chooses the kind of move; live moves are the monitor's, warm and cold ones are made here.
-#include <thread>
-
+// migrate: chooses the kind of move; live moves are the monitor's, warm and cold ones are made here. A zone
+// that runs and is to move warm is suspended first, and resumes at the destination.
 #include "client/client.h"
+#include "client/destination.h"
+#include "client/disk_move.h"
 #include "client/locked_zone.h"
-#include "client/storage.h"
-#include "crypto/random.h"
 #include "migrate/offer.h"
 #include "migrate/peer.h"
-#include "store/boot_disk.h"
+#include "storage/suri.h"
 #include "store/journal.h"
-#include "zone/export.h"
 
 namespace kz::client {
 namespace {
 
 using migrate::MoveKind;
 
-constexpr std::chrono::seconds kConnectTime{15};
 constexpr std::chrono::seconds kCallTime{60};
 
 Result<MoveKind> choose_kind(const std::string& type, const store::ZoneStatus& status) {
@@ -26,13 +23,15 @@ Result<MoveKind> choose_kind(const std::string& type, const store::ZoneStatus& s
     if (type == "auto" && running) return MoveKind::live;
     if (type == "auto" && installed) return suspended ? MoveKind::warm : MoveKind::cold;
     if (type == "live" && running) return MoveKind::live;
-    if (type == "warm" && suspended) return MoveKind::warm;
+    if (type == "warm" && (suspended || running)) return MoveKind::warm;
     if (type == "cold" && installed && !suspended) return MoveKind::cold;
     if (type == "live")
         return fail(Errc::wrong_state, "live migration needs a running zone; the zone is {}",
                     zone::state_name(status.state));
     if (type == "warm")
-        return fail(Errc::wrong_state, "warm migration needs a suspended zone; suspend it first");
+        return fail(Errc::wrong_state,
+                    "warm migration needs a zone that runs or is suspended; the zone is {}",
+                    zone::state_name(status.state));
     if (type == "cold")
         return fail(Errc::wrong_state,
                     "cold migration needs an installed zone that is not suspended; the zone is {}",
@@ -41,72 +40,31 @@ Result<MoveKind> choose_kind(const std::string& type, const store::ZoneStatus& s
                 zone::state_name(status.state));
 }
 
-// Warm and cold: only the ownership of the disk moves.
-class Handing {
-  public:
-    Handing(const Reporter& reporter, migrate::Peer peer, migrate::Offer offer, std::string zone)
-        : reporter_(reporter),
-          peer_(std::move(peer)),
-          offer_(std::move(offer)),
-          target_(fmt::format("/api/1/zones/{}/incoming", zone)) {}
-
-    Result<migrate::Acceptance> prepare() {
-        KZ_TRY(const Json accepted, call("POST", "", offer_.to_json()));
-        KZ_TRY(migrate::Acceptance acceptance, migrate::Acceptance::from_json(accepted));
-        reporter_.say(acceptance.has_configuration ? "Using existing zone configuration on destination."
-                                                   : "Importing zone configuration.");
-        KZ_CHECK(call("POST", "/configure", Json::object()));
-        reporter_.say("Attaching zone.");
-        KZ_CHECK(call("POST", "/attach", Json::object()));
-        return acceptance;
+Result<void> check_shareable(const zone::Config& config) {
+    for (const zone::Device& device : config.devices()) {
+        KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
+        if (!suri.shareable())
+            return fail(Errc::unsupported,
+                        "device {}: {} is local to this host; only zones on shared storage can be migrated",
+                        device.id, device.storage);
     }
-    Result<void> adopt() {
-        KZ_CHECK(call("POST", "/adopt", Json::object()));
-        return {};
-    }
-    void undo() {
-        reporter_.say("Cleaning up.");
-        [[maybe_unused]] const Result<Json> undone = call("DELETE", "", nullptr);
-    }
-    const std::string& fingerprint() const { return peer_.fingerprint(); }
-
-  private:
-    Result<Json> call(std::string_view method, std::string_view step, const Json& body) {
-        return peer_.call(method, target_ + std::string(step), body, kCallTime,
-                          method == "DELETE" ? -1 : reporter_.cancel_fd);
-    }
-    const Reporter& reporter_;
-    migrate::Peer peer_;
-    migrate::Offer offer_;
-    std::string target_;
-};
-
-Result<migrate::Offer> offer_disk(const zone::Config& config, MoveKind kind, bool dry_run,
-                                  const std::string& uuid, const store::HostIdentity& host) {
-    migrate::Offer offer;
-    offer.kind = kind;
-    offer.dry_run = dry_run;
-    KZ_TRY(const Bytes id, crypto::random_bytes(16));
-    offer.migration_id = to_hex(id);
-    offer.zone_uuid = uuid;
-    offer.configuration = zone::export_text(config, /*with_secrets=*/true);
-    offer.source = host.as_owner();
-    offer.cpus = std::max(1U, std::thread::hardware_concurrency());
-    return offer;
+    return {};
 }
 
-migrate::TrustPolicy trust_policy(const MigrateOptions& options) {
-    if (options.accept_new_host_key) return migrate::TrustPolicy::accept_new();
-    if (options.confirm_host_key) return migrate::TrustPolicy::ask(options.confirm_host_key);
-    return migrate::TrustPolicy::refuse();
+Result<Json> dry_run_outcome(DiskMove& move, const Result<void>& prepared, const Reporter& reporter) {
+    if (prepared) reporter.say("Dry-run migration successful.");
+    move.undo();
+    if (!prepared) return std::unexpected(Error(prepared.error()).context("migration failed"));
+    return Json{{"dry_run", true}};
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> Client::destination_ciphers(const MigrateOptions& options) {
-    KZ_TRY(const migrate::PeerAddress address, migrate::PeerAddress::parse(options.destination));
-    KZ_TRY(migrate::Peer peer, migrate::Peer::connect(address, paths(), trust_policy(options), kConnectTime));
-    KZ_TRY(const Json host, peer.call("GET", "/api/1/migration-ciphers", nullptr, kCallTime));
+Result<std::vector<std::string>> Client::destination_ciphers(const MigrateOptions& options,
+                                                             const Reporter& reporter) {
+    KZ_TRY(Destination destination, Destination::connect(paths(), options, reporter, /*live=*/false));
+    KZ_TRY(const Json host, destination.peer().call("GET", "/api/1/migration-ciphers", nullptr, kCallTime,
+                                                    reporter.cancel_fd));
     std::vector<std::string> names;
     if (!host.is_object() || !host.contains("ciphers") || !host["ciphers"].is_array())
         return fail(Errc::protocol, "the other host did not say which ciphers it has");
@@ -118,70 +76,118 @@ Result<std::vector<std::string>> Client::destination_ciphers(const MigrateOption
 
 Result<Json> Client::migrate(const std::string& zone, const MigrateOptions& options,
                              const Reporter& reporter) {
-    KZ_TRY(const migrate::PeerAddress address, migrate::PeerAddress::parse(options.destination));
-    const std::string cipher_name =
-        options.cipher.empty() ? std::string(crypto::cipher_name(crypto::kDefaultCipher)) : options.cipher;
-    KZ_TRY(const crypto::Cipher cipher, crypto::parse_cipher(cipher_name));
+    KZ_CHECK(migrate::PeerAddress::parse(options.destination));
+    if (!options.cipher.empty()) KZ_CHECK(crypto::parse_cipher(options.cipher));
     KZ_TRY(const store::ZoneStatus status, store::status_of(registry_, zone));
     KZ_TRY(const MoveKind kind, choose_kind(options.type, status));
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
-    for (const zone::Device& device : config.devices()) {
-        KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-        if (!suri.shareable())
-            return fail(Errc::unsupported,
-                        "device {}: {} is local to this host; only zones on shared storage can be migrated",
-                        device.id, device.storage);
-    }
-    KZ_TRY(migrate::Peer peer,
-           migrate::Peer::connect(address, paths(), trust_policy(options), kConnectTime, reporter.cancel_fd));
-    if (cipher == crypto::Cipher::none)
-        reporter.say("WARNING: the zone's memory is sent without encryption.");
-    if (kind != MoveKind::live) return hand_over(zone, kind, options.dry_run, std::move(peer), reporter);
-    const Json request{{"destination", options.destination},
-                       {"cipher", cipher_name},
-                       {"connections", options.connections},
-                       {"dry_run", options.dry_run}};
-    return ask_monitor(zone, "migrate", request, reporter);
+    KZ_CHECK(check_shareable(config));
+    const bool live = kind == MoveKind::live;
+    KZ_TRY(Destination destination, Destination::connect(paths(), options, reporter, live));
+    Result<Json> report = live ? move_running(zone, options, destination, reporter)
+                               : move_disk(zone, kind, options, destination, reporter);
+    if (!report) return std::unexpected(destination.explain(std::move(report).error()));
+    return report;
 }
 
-Result<Json> Client::hand_over(const std::string& zone, migrate::MoveKind kind, bool dry_run,
-                               migrate::Peer peer, const Reporter& reporter) {
+Result<Json> Client::move_running(const std::string& zone, const MigrateOptions& options,
+                                  Destination& destination, const Reporter& reporter) {
+    const std::string cipher =
+        options.cipher.empty() ? std::string(crypto::cipher_name(crypto::kDefaultCipher)) : options.cipher;
+    if (cipher == crypto::cipher_name(crypto::Cipher::none))
+        reporter.say("WARNING: the zone's memory is sent without encryption.");
+    Json request{{"destination", options.destination},   {"cipher", cipher},
+                 {"connections", options.connections},   {"dry_run", options.dry_run},
+                 {"max_pause_ms", options.max_pause_ms}, {"deadline_s", options.deadline_s},
+                 {"on_deadline", options.on_deadline},   {"bandwidth_bytes", options.bandwidth_bytes},
+                 {"post_copy", options.post_copy}};
+    KZ_TRY(std::vector<UniqueFd> descriptors, destination.hand_to_monitor(request));
+    return ask_monitor(zone, "migrate", std::move(request), reporter, std::move(descriptors));
+}
+
+// What can be checked is checked before the guest is stopped.
+Result<void> Client::suspend_to_move(const std::string& zone, const std::string& uuid,
+                                     Destination& destination, const Reporter& reporter) {
+    const Reporter quiet{.message = {}, .progress = {}, .cancel_fd = reporter.cancel_fd};
+    KZ_TRY(DiskMove rehearsal, DiskMove::begin(registry_, zone, uuid, MoveKind::warm, /*dry_run=*/true,
+                                               destination.peer(), quiet));
+    const Result<void> prepared = rehearsal.prepare();
+    rehearsal.undo();
+    if (!prepared)
+        return std::unexpected(Error(prepared.error())
+                                   .context("migration failed")
+                                   .append("the zone goes on running on this host"));
+    reporter.say("Suspending zone on source host.");
+    return suspend(zone, reporter);
+}
+
+Error Client::resume_here(const std::string& zone, Error cause, const Reporter& reporter) {
+    reporter.say("Resuming zone on source host.");
+    const Result<void> resumed = boot(zone, {}, {});
+    if (resumed) return std::move(cause).append("the zone was resumed on this host and goes on running");
+    return std::move(cause).append(
+        fmt::format("the zone is suspended on this host, for it could not be resumed: {}\nTo resume it, run: "
+                    "zoneadm -z {} boot",
+                    resumed.error().message(), zone));
+}
+
+Result<Json> Client::move_disk(const std::string& zone, MoveKind kind, const MigrateOptions& options,
+                               Destination& destination, const Reporter& reporter) {
+    KZ_TRY(const store::ZoneStatus status, store::status_of(registry_, zone));
+    const bool running = status.state == zone::State::running;
+    if (running && options.dry_run) {
+        KZ_TRY(DiskMove move, DiskMove::begin(registry_, zone, status.uuid, kind, /*dry_run=*/true,
+                                              destination.peer(), reporter));
+        return dry_run_outcome(move, move.prepare(), reporter);
+    }
+    if (running) KZ_CHECK(suspend_to_move(zone, status.uuid, destination, reporter));
+    bool committed = false;
+    Result<Json> report = hand_over(zone, kind, options.dry_run, running, destination, reporter, committed);
+    if (!report && running && !committed)
+        return std::unexpected(resume_here(zone, std::move(report).error(), reporter));
+    return report;
+}
+
+Result<Json> Client::hand_over(const std::string& zone, MoveKind kind, bool dry_run, bool start_there,
+                               Destination& destination, const Reporter& reporter, bool& committed) {
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     if (locked.status().state != zone::State::installed) return locked.wrong_state("migrate");
-    KZ_TRY(const zone::Config config, registry_.load_config(zone));
-    KZ_TRY(const store::HostIdentity host, store::host_identity(paths()));
-    KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
-    KZ_CHECK(disk.read_owned(locked.status().uuid));
-    KZ_TRY(migrate::Offer offer, offer_disk(config, kind, dry_run, locked.status().uuid, host));
-    Handing handing(reporter, std::move(peer), std::move(offer), zone);
-    const Result<migrate::Acceptance> acceptance = handing.prepare();
-    if (!acceptance || dry_run) handing.undo();
-    if (!acceptance)
-        return std::unexpected(Error(acceptance.error())
-                                   .context("migration failed")
-                                   .append("the zone is unchanged on this host"));
-    if (dry_run) {
-        reporter.say("Dry-run migration successful.");
-        return Json{{"dry_run", true}};
+    KZ_TRY(DiskMove move, DiskMove::begin(registry_, zone, locked.status().uuid, kind, dry_run,
+                                          destination.peer(), reporter));
+    const Result<void> prepared = move.prepare();
+    if (dry_run) return dry_run_outcome(move, prepared, reporter);
+    const Result<void> handed = prepared ? move.commit() : prepared;
+    if (!handed) {
+        move.undo();
+        return std::unexpected(
+            Error(handed.error())
+                .context("migration failed")
+                .append(start_there ? "the zone is suspended" : "the zone is unchanged on this host"));
     }
-    if (Result<void> committed = disk.hand_to(acceptance->destination, "installed"); !committed) {
-        handing.undo();
-        return std::unexpected(std::move(committed).error().context("migration failed"));
-    }
-    const Result<void> adopted = handing.adopt();
+    committed = true;
+    const Result<void> adopted = move.adopt();
     KZ_CHECK(locked.put_state(zone::State::configured));
     Json report{{"bytes", 0},
                 {"cipher", "-"},
                 {"connections", 0},
-                {"peer", acceptance->destination.host_name},
-                {"fingerprint", handing.fingerprint()}};
+                {"peer", move.destination()},
+                {"transport", migrate::scheme_name(destination.peer().address().scheme)},
+                {"fingerprint", move.fingerprint()}};
     [[maybe_unused]] const Result<void> noted =
         store::append_journal(paths(), zone, migrate::move_kind_name(kind), report);
-    if (!adopted) {
+    if (!adopted)
         return fail(adopted.error().code(),
                     "the zone belongs to {} now, but that host did not confirm it: {}\nThere, run: zoneadm "
                     "-z {} attach",
-                    acceptance->destination.host_name, adopted.error().message(), zone);
+                    move.destination(), adopted.error().message(), zone);
+    if (start_there) {
+        reporter.say("Resuming zone on destination host.");
+        if (const Result<void> started = move.start(); !started)
+            return fail(
+                started.error().code(),
+                "the zone belongs to {} now and is suspended there, for it did not resume: {}\nThere, "
+                "run: zoneadm -z {} boot",
+                move.destination(), started.error().message(), zone);
     }
     reporter.say("Migration successful.");
     reporter.say("Detaching zone on source host.");

@@ -3,14 +3,15 @@
 //
 // Carried as JSON over RAD (migrate/peer.h), below /api/1/zones/ZONE/incoming:
 //
-//   POST   .../incoming             Offer -> Acceptance   the destination checks everything that it can
-//   POST   .../incoming/configure   -> {imported: bool}   the configuration is stored, unless there is one
-//   POST   .../incoming/attach      -> {}                 the storage is opened and host data compared;
-//   nothing is owned POST   .../incoming/boot        -> Session            the machine stands ready for the
-//   memory POST   .../incoming/loaded      -> {}                 answered when all of memory and the devices
-//   are in POST   .../incoming/resume      {console} -> {}       after the commit: the zone runs, if host
-//   data says so POST   .../incoming/adopt       -> {}                 warm and cold, after the commit: the
-//   zone is installed here DELETE .../incoming             -> {}                 all of it is undone
+//   POST   .../incoming            Offer -> Acceptance  the destination checks everything that it can
+//   POST   .../incoming/configure  -> {imported: bool}  the configuration is stored, unless there is one
+//   POST   .../incoming/attach     -> {}       the storage is opened, host data compared; nothing is owned
+//   POST   .../incoming/boot       -> Session  the machine stands ready for the memory
+//   POST   .../incoming/loaded     -> {}       answered when all of memory and the devices are in
+//   POST   .../incoming/resume     {console} -> {}  after the commit: the zone runs, if host data says so
+//   POST   .../incoming/adopt      -> {}       warm and cold, after the commit: the zone is installed here
+//   POST   .../incoming/start      -> {}       after that, of a zone that was suspended to be moved: it
+//   resumes DELETE .../incoming            -> {}       all of it is undone
 //
 // The destination undoes everything too when the connection ends before the commit. After it, host data
 // decides.

@@ -49,6 +49,10 @@ Result<UniqueFd> connect_socket(const PeerAddress& address, Deadline deadline, i
 
 }  // namespace
 
+bool is_host_key_fingerprint(std::string_view text) {
+    return crypto::is_fingerprint(text);
+}
+
 struct Peer::Impl {
     Result<HttpResponse> exchange(std::string_view text, Deadline deadline, int cancel_fd);
 

@@ -42,6 +42,9 @@ struct TrustPolicy {
     std::optional<std::string> expected{};
 };
 
+// Whether `text` has the form of what TrustPolicy::exactly() takes: "SHA256:" and 43 characters.
+bool is_host_key_fingerprint(std::string_view text);
+
 // Move-only; one thread at a time.
 class Peer {
   public:

@@ -65,9 +65,10 @@ std::unexpected<Error> TrustDecision::unknown() const {
         Errc::permission,
         "the key of host '{}' is not known:\n"
         "  {}\n"
-        "Connect once from a terminal, or compare it with kz-radd --fingerprint on that host and add\n"
-        "the line '{} {}'\nto {}.",
-        host_, shown_, name_, shown_, (paths_.rad_dir() / "known_hosts").string());
+        "Connect once from a terminal, or compare it with kz-radd --fingerprint on that host and use\n"
+        "--fingerprint (--accept-new takes whatever key it shows), or add\n"
+        "the line '{} {}'\nto {}. ssh://{} goes by the keys that ssh knows.",
+        host_, shown_, name_, shown_, (paths_.rad_dir() / "known_hosts").string(), host_);
 }
 
 }  // namespace kz::migrate

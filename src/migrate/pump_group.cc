@@ -117,4 +117,12 @@ stream::PumpTotals PumpGroup::totals() const {
     return sum;
 }
 
+std::vector<std::uint64_t> PumpGroup::channel_bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::uint64_t> bytes;
+    for (const stream::PumpCounters& counters : counters_)
+        bytes.push_back(counters.sealed_bytes);
+    return bytes;
+}
+
 }  // namespace kz::migrate

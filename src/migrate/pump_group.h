@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "os/io.h"
 #include "os/paths.h"
@@ -55,6 +56,8 @@ class PumpGroup {
     std::optional<Error> failure() const;
     // So far; may be asked at any time.
     stream::PumpTotals totals() const;
+    // Of these, the sealed bytes of each channel.
+    std::vector<std::uint64_t> channel_bytes() const;
 
   private:
     PumpGroup(EventFd cancel, EventFd release, std::function<void()> on_failure)

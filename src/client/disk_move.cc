@@ -1,0 +1,77 @@
+#include "client/disk_move.h"
+
+#include <thread>
+
+#include "crypto/random.h"
+#include "zone/export.h"
+
+namespace kz::client {
+namespace {
+
+constexpr std::chrono::seconds kCallTime{60};
+// Resuming reads a whole image.
+constexpr std::chrono::minutes kStartTime{10};
+
+}  // namespace
+
+Result<DiskMove> DiskMove::begin(const store::Registry& registry, const std::string& zone,
+                                 const std::string& uuid, migrate::MoveKind kind, bool dry_run,
+                                 migrate::Peer& peer, const Reporter& reporter) {
+    KZ_TRY(const zone::Config config, registry.load_config(zone));
+    KZ_TRY(const store::HostIdentity host, store::host_identity(registry.paths()));
+    KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry, config));
+    KZ_CHECK(disk.read_owned(uuid));
+    migrate::Offer offer;
+    offer.kind = kind;
+    offer.dry_run = dry_run;
+    KZ_TRY(const Bytes id, crypto::random_bytes(16));
+    offer.migration_id = to_hex(id);
+    offer.zone_uuid = uuid;
+    offer.configuration = zone::export_text(config, /*with_secrets=*/true);
+    offer.source = host.as_owner();
+    offer.cpus = std::max(1U, std::thread::hardware_concurrency());
+    return DiskMove(zone, std::move(offer), std::move(disk), peer, reporter);
+}
+
+// What undoes, and what comes after the commit, is not cancelled.
+Result<Json> DiskMove::call(std::string_view method, std::string_view step, const Json& body,
+                            std::chrono::seconds timeout) {
+    const bool cancellable = method != "DELETE" && !committed_;
+    return peer_.call(method, target_ + std::string(step), body, timeout,
+                      cancellable ? reporter_.cancel_fd : -1);
+}
+
+Result<void> DiskMove::prepare() {
+    KZ_TRY(const Json accepted, call("POST", "", offer_.to_json(), kCallTime));
+    KZ_TRY(acceptance_, migrate::Acceptance::from_json(accepted));
+    reporter_.say(acceptance_.has_configuration ? "Using existing zone configuration on destination."
+                                                : "Importing zone configuration.");
+    KZ_CHECK(call("POST", "/configure", Json::object(), kCallTime));
+    reporter_.say("Attaching zone.");
+    KZ_CHECK(call("POST", "/attach", Json::object(), kCallTime));
+    return {};
+}
+
+Result<void> DiskMove::commit() {
+    KZ_CHECK(disk_.hand_to(acceptance_.destination, "installed"));
+    committed_ = true;
+    return {};
+}
+
+Result<void> DiskMove::adopt() {
+    KZ_CHECK(call("POST", "/adopt", Json::object(), kCallTime));
+    return {};
+}
+
+Result<void> DiskMove::start() {
+    KZ_CHECK(call("POST", "/start", Json::object(), kStartTime));
+    return {};
+}
+
+void DiskMove::undo() {
+    reporter_.say("Cleaning up.");
+    // A destination that does not hear it cleans up when the connection ends.
+    [[maybe_unused]] const Result<Json> undone = call("DELETE", "", nullptr, kCallTime);
+}
+
+}  // namespace kz::client
