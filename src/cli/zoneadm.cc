@@ -36,9 +36,11 @@ constexpr std::array kCommands{
     ZoneadmCommand{"history", "history [--json]",
                    "Show the migrations, suspends and resumes of the zone on this host.", true, false,
                    zoneadm_history},
-    ZoneadmCommand{"install", "install [-m manifest] [-x install-size=SIZE] [-x force-storage-overwrite[=ID,...]]",
-                   "Install the configured zone onto its disk. Disks that do not exist are made, of install-size\n"
-        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.", true, true, zoneadm_install},
+    ZoneadmCommand{
+        "install", "install [-m manifest] [-x install-size=SIZE] [-x force-storage-overwrite[=ID,...]]",
+        "Install the configured zone onto its disk. Disks that do not exist are made, of install-size\n"
+        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.",
+        true, true, zoneadm_install},
     ZoneadmCommand{
         "list", "list [-cinpvsd]",
         "List running zones; -i installed ones too, -c all; -n without the global zone. -v table,\n"
