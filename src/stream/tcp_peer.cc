@@ -19,6 +19,11 @@ constexpr std::chrono::milliseconds kLongestClaim{20};
 }  // namespace
 
 void TcpPeer::look() {
+    ask();
+    unclaimed_ = std::min<std::chrono::nanoseconds>(unclaimed_, kLongestClaim);
+}
+
+void TcpPeer::ask() {
     tcp_info info{};
     socklen_t size = sizeof info;
     if (::getsockopt(fd_, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return;
@@ -27,15 +32,16 @@ void TcpPeer::look() {
     window_ = info.tcpi_snd_wnd;
     widest_ = std::max(widest_, window_);
     const std::chrono::microseconds limited(info.tcpi_rwnd_limited);
-    unclaimed_ = std::min<std::chrono::nanoseconds>(unclaimed_ + (limited - window_limited_), kLongestClaim);
+    unclaimed_ += limited - window_limited_;
     window_limited_ = limited;
 }
 
 std::chrono::nanoseconds TcpPeer::lag_in(std::chrono::nanoseconds waited) {
     const std::uint32_t before = window_;
-    look();
-    if (before < widest_ / 2) return waited;
-    if (before >= kWide) return {};
+    ask();
+    const std::uint32_t narrowest = std::min(before, window_);
+    if (narrowest < widest_ / 2) return waited;
+    if (narrowest >= kWide) return {};
     const auto lag = std::min(unclaimed_, waited);
     unclaimed_ -= lag;
     return lag;

@@ -22,6 +22,8 @@ class TcpPeer {
     std::chrono::nanoseconds lag_in(std::chrono::nanoseconds waited);
 
   private:
+    void ask();
+
     int fd_;
     std::uint32_t window_ = 0;                    // that the peer offers, bytes
     std::uint32_t widest_ = 0;                    // that it has ever offered
