@@ -31,6 +31,7 @@ Result<MemoryRoute> memory_route(const migrate::PeerAddress& address, const Json
     KZ_TRY(const auto socket, json_optional_text(request, "memory_socket"));
     route.host = host.value_or(address.host);
     route.tunnel = socket.value_or("");
+    route.may_tunnel = address.scheme == migrate::PeerScheme::ssh;
     if (!route.tunnel.empty() && !route.tunnel.is_absolute())
         return fail(Errc::protocol, "the tunnel's socket is not named by a full path");
     return route;

@@ -38,9 +38,14 @@ std::shared_ptr<const Shared> share(Transport transport, const migrate::Session&
 Result<migrate::ChannelConnection> connect_one(const MemoryRoute& route, const migrate::Session& session,
                                                unsigned channel, int cancel_fd) {
     const Deadline deadline = Deadline::after(kConnectTime);
-    if (route.tunnel.empty())
-        return migrate::connect_channel(route.host, session.port, session.id, session.secret, channel,
-                                        deadline, cancel_fd);
+    if (route.tunnel.empty()) {
+        auto direct = migrate::connect_channel(route.host, session.port, session.id, session.secret, channel,
+                                               deadline, cancel_fd);
+        if (!direct && direct.error().code() != Errc::cancelled && route.may_tunnel)
+            return std::unexpected(
+                std::move(direct).error().append("with --tunnel memory goes through ssh instead"));
+        return direct;
+    }
     KZ_TRY_CONTEXT(UniqueFd socket, unix_connect(route.tunnel, deadline), "the tunnel through ssh");
     auto proven = migrate::prove_channel(std::move(socket), route.host, session.id, session.secret, channel,
                                          deadline, cancel_fd);

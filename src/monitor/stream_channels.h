@@ -18,7 +18,8 @@ using Transport = std::vector<migrate::ChannelConnection>;
 // The way to the destination's port 8102: over the network to `host`, or through the unix socket of a tunnel.
 struct MemoryRoute {
     std::string host;
-    Path tunnel;  // empty: none
+    Path tunnel;              // empty: none
+    bool may_tunnel = false;  // there could be one
 };
 
 // Source: one proven connection to the destination's port 8102 per channel.

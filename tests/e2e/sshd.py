@@ -3,7 +3,6 @@
 Everything lies in DIR/NODE/ssh of the lab: host keys, authorized_keys, the configuration of both. The server listens
 in the host's own network namespace, and what root of that host runs by it finds the host's KZONES_ROOT."""
 import os
-import pathlib
 import shutil
 import socket
 import subprocess
@@ -52,7 +51,7 @@ SetEnv KZONES_ROOT={environment["KZONES_ROOT"]} PATH={environment["PATH"]}
         return _make_key(self.folder / "host_key")
 
     def __enter__(self):
-        pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where sshd locks its unprivileged part up
+        self.node.run(["mkdir", "-p", "/run/sshd"])  # where sshd locks its unprivileged part up
         with open(self.folder / "sshd.log", "ab") as log:
             self._server = self.node.popen([SSHD, "-D", "-e", "-f", self._configuration], stdin=subprocess.DEVNULL,
                                            stdout=log, stderr=log)

@@ -19,7 +19,9 @@ TEST_P(GoodAddress, IsParsedAndRendered) {
     ASSERT_TRUE(address.has_value()) << address.error().message();
     EXPECT_EQ(*address, GetParam().address);
     EXPECT_EQ(address->render(), GetParam().rendered);
-    if (GetParam().known_as != nullptr) EXPECT_EQ(address->known_hosts_name(), GetParam().known_as);
+    if (GetParam().known_as != nullptr) {
+        EXPECT_EQ(address->known_hosts_name(), GetParam().known_as);
+    }
     EXPECT_EQ(PeerAddress::parse(address->render()).value(), *address);
 }
 
