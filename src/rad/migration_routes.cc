@@ -76,6 +76,7 @@ void add_migration_routes(Router& router, client::Client& client, Log& log) {
     add("loaded", [](IncomingMove& move, const Request& request) { return move.loaded(request.cancel_fd); });
     add("resume", [](IncomingMove& move, const Request& request) { return move.resume(request.body); });
     add("adopt", [](IncomingMove& move, const Request&) { return move.adopt(); });
+    add("start", [](IncomingMove& move, const Request&) { return move.start(); });
     router.add("DELETE", base, {Need::migrate}, [&log](Request& request) -> Result<Json> {
         KZ_TRY(IncomingMove* const move, find_move(request));
         move->undo();

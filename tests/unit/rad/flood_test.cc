@@ -18,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t kIdle = 4'000;
+constexpr std::size_t kIdle = 3'000;
 constexpr std::size_t kMaxGrowth = 24 * 1024;  // KiB
 
 class Flood : public testing::Test {
