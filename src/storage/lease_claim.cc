@@ -92,15 +92,13 @@ Result<std::optional<Taken>> Claimant::promote(HostData data, BootTime looked, b
     data.claim = claim;
     KZ_TRY(const std::optional<HostDataRead> owned, write(data));
     if (!owned) return std::nullopt;
-    if (late || was_late(looked)) return settle_ownership(taking_);
-    data.claim.reset();
-    KZ_TRY(const std::optional<HostDataRead> written, write(data));
-    if (!written) return std::nullopt;
-    if (!was_late(looked)) return Taken{.data = written->data};
-    data.claim = claim;
+    if (late) return settle_ownership(taking_);
+    // Once more: for who reaches the disk without COMPARE AND WRITE, and for a late claim that falls on one
+    // slot.
     KZ_TRY(const std::optional<HostDataRead> again, write(data));
     if (!again) return std::nullopt;
-    return settle_ownership(taking_);
+    if (was_late(looked)) return settle_ownership(taking_);
+    return finish_taking(taking_, std::move(data));
 }
 
 // The best that can be done: a claim that stays costs the next one a longer wait.

@@ -38,12 +38,20 @@ Result<Taken> settle_ownership(const Taking& taking) {
         // A late write that fell into the slot that does not count is no owner; but its writer may have more.
         quiet = !watched.changed;
     }
-    mine.data.claim.reset();
-    mine.data.last_update = utc_timestamp();
-    const Result<HostDataRead> written = taking.area.write(mine.data);
-    if (written) return Taken{.data = written->data};
-    if (written.error().code() == Errc::busy) return beaten(taking);
-    return std::unexpected(written.error());
+    return finish_taking(taking, std::move(mine.data));
+}
+
+Result<Taken> finish_taking(const Taking& taking, HostData mine) {
+    mine.claim.reset();
+    mine.last_update = utc_timestamp();
+    Taken taken;
+    for (int slot = 0; slot < 2; ++slot) {
+        const Result<HostDataRead> written = taking.area.write(mine);
+        if (!written && written.error().code() == Errc::busy) return beaten(taking);
+        if (!written) return std::unexpected(written.error());
+        taken.data = written->data;
+    }
+    return taken;
 }
 
 Result<Taken> take_over(const Taking& taking, const HostDataRead& found) {

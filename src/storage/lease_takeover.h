@@ -9,7 +9,9 @@
 // 3. Watch as long again. An owner that was paused may have renewed between the last look and the first
 // write:
 //    by the end of this watch it has met the new owner or its fence, and what it was writing is on the disk.
-// 4. Write the same without the claim: the disk is taken.
+// 4. Write the same without the claim: the disk is taken. Twice again: a claim of somebody else that comes
+// late
+//    (storage/lease_claim.h) may fall on one slot.
 //
 // An owner with a claim beside it is nobody's to use: a host that dies between 2 and 4, or is told to stop,
 // goes on with 3 when it tries again. All writes are verified ones (HostDataArea::write).
@@ -37,6 +39,9 @@ Result<Taken> take_over(const Taking& taking, const HostDataRead& found);
 
 // Steps 3 and 4 on a disk that names this host as owner and claimant: after an interrupted take-over.
 Result<Taken> settle_ownership(const Taking& taking);
+
+// Step 4: `mine` is what the disk says, owned and claimed by this host.
+Result<Taken> finish_taking(const Taking& taking, HostData mine);
 
 // A claim of this host, with a nonce of its own.
 Result<Claim> make_claim(const Owner& self);
