@@ -4,7 +4,7 @@
  * Host A owns the zone; host B takes it over. Storage that stalls, a monitor that is stopped for any time
  * (every step may take any number of ticks) or killed, a message or write that is late, lost or unknown: all
  * of it is in the interleavings. Time goes in ticks, which stand for the settings' order alone:
- * DEADLINE <= PAUSE < FENCE and FENCE + NET < WATCH.
+ * PAUSE < FENCE, DEADLINE <= FENCE and FENCE + NET < WATCH.
  *
  * Properties (assertions, named by the macro that checks them):
  *   one_running     never do the guests of both hosts run
@@ -24,7 +24,9 @@
 #define CRASHES 1
 #endif
 
+#ifndef DEADLINE
 #define DEADLINE 1
+#endif
 #define PAUSE 1
 #define FENCE 2
 #define NET 1

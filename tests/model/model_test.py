@@ -44,6 +44,7 @@ PROPERTIES = {
 MODELS = {
     "lease": ("lease", [], []),
     "lease.two_monitors": ("lease", ["RENEWALS=4", "CLAIMS=2", "CRASHES=2"], []),
+    "lease.slow_attempts": ("lease", ["DEADLINE=2"], []),  # as long as the fence
     # One write of the old owner may be late without end: the two writes of a claim stand all the same.
     "lease.late_without_end": ("lease", ["MUTATE_NO_RESET", "RENEWALS=1"], ["taker = 6"]),
     # A host that stands still with its guard: storage alone can keep it from writing.
