@@ -134,7 +134,8 @@ Result<std::vector<std::string>> MountService::exports(std::size_t limit, Deadli
                              const exportnode* each = *static_cast<exportnode* const*>(data);
                              for (; each != nullptr && names.size() < limit; each = each->ex_next)
                                  names.emplace_back(each->ex_dir != nullptr ? each->ex_dir : "");
-                         }),
+                         },
+                         kMaxRpcListReply),
                      fmt::format("mount service of {}", server_.host));
     return names;
 }

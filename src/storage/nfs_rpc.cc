@@ -5,7 +5,9 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -74,6 +76,23 @@ void on_reply(rpc_context*, int status, void* data, void* private_data) {
         pending.error = refusal(status == RPC_STATUS_ERROR ? static_cast<const char*>(data) : nullptr);
 }
 
+// Whether the length of the answer, the four bytes in front of it, has arrived. When a part of it has, waits
+// for a moment.
+Result<bool> check_length(int fd, std::uint32_t max_reply) {
+    std::array<unsigned char, 4> mark{};
+    const ssize_t got = ::recv(fd, mark.data(), mark.size(), MSG_PEEK | MSG_DONTWAIT);
+    // The end, or an error: for libnfs to find.
+    if (got <= 0) return true;
+    if (static_cast<std::size_t>(got) < mark.size()) {
+        ::usleep(1000);
+        return false;
+    }
+    // The highest bit says that it is the last fragment.
+    const std::uint32_t length = (mark[0] & 0x7fU) << 24 | mark[1] << 16 | mark[2] << 8 | mark[3];
+    if (length > max_reply) return fail(Errc::protocol, "an answer of {} bytes, which is none", length);
+    return true;
+}
+
 ino_t socket_inode(int fd) {
     struct stat status{};
     return ::fstat(fd, &status) == 0 ? status.st_ino : 0;
@@ -95,13 +114,13 @@ struct RpcConnection::Wire {
         // Whatever descriptors it has: the connection ends now, with a reset, and sends nothing more.
         sockaddr nowhere{};
         nowhere.sa_family = AF_UNSPEC;
-        ::connect(socket.get(), &nowhere, sizeof nowhere);
+        if (::connect(socket.get(), &nowhere, sizeof nowhere) < 0) ::shutdown(socket.get(), SHUT_RDWR);
         if (rpc != nullptr) rpc_destroy_context(rpc);
         if (given >= 0 && socket_inode(given) == socket_inode(socket.get())) ::close(given);
     }
 
     Result<void> attach(const NfsIdentity& identity);
-    Result<void> wait(const Pending& pending, Deadline deadline);
+    Result<void> wait(const Pending& pending, Deadline deadline, std::uint32_t max_reply);
 };
 
 Result<void> RpcConnection::Wire::attach(const NfsIdentity& identity) {
@@ -123,13 +142,18 @@ Result<void> RpcConnection::Wire::attach(const NfsIdentity& identity) {
     return {};
 }
 
-Result<void> RpcConnection::Wire::wait(const Pending& pending, Deadline deadline) {
+Result<void> RpcConnection::Wire::wait(const Pending& pending, Deadline deadline, std::uint32_t max_reply) {
     const NoSigpipe quiet;
+    bool length_seen = false;
     while (!pending.done) {
         pollfd ready{socket.get(), static_cast<short>(rpc_which_events(rpc)), 0};
         const int count = ::poll(&ready, 1, deadline.poll_timeout());
         if (count < 0 && errno != EINTR) return fail_errno(errno, "poll");
         if (count == 0) return fail(Errc::timeout, "no answer in time");
+        if (count > 0 && (ready.revents & POLLIN) != 0 && !length_seen) {
+            KZ_TRY(length_seen, check_length(socket.get(), max_reply));
+            if (!length_seen) ready.revents &= ~POLLIN;
+        }
         if (count <= 0 || rpc_service(rpc, ready.revents) >= 0) continue;
         // libnfs then answers what is under way with words about reconnecting.
         const bool answered = pending.done && !pending.error;
@@ -163,7 +187,8 @@ bool RpcConnection::closed_by_peer() const {
     return ::poll(&state, 1, 0) > 0;
 }
 
-Result<void> RpcConnection::call(Deadline deadline, const Start& start, const Take& take) {
+Result<void> RpcConnection::call(Deadline deadline, const Start& start, const Take& take,
+                                 std::uint32_t max_reply) {
     if (broken()) return fail(Errc::wrong_state, "the connection is broken");
     // Outlives the wire, which answers what is left when it ends.
     Pending pending{&take};
@@ -172,7 +197,7 @@ Result<void> RpcConnection::call(Deadline deadline, const Start& start, const Ta
         wire_.reset();
         return fail(Errc::invalid_argument, "libnfs cannot send this: {}", reason);
     }
-    Result<void> waited = wire_->wait(pending, deadline);
+    Result<void> waited = wire_->wait(pending, deadline, max_reply);
     if (waited && pending.error) waited = std::unexpected(std::move(*pending.error));
     if (!waited) wire_.reset();
     return waited;

@@ -31,6 +31,11 @@ struct NfsIdentity {
     gid_t gid = 0;
 };
 
+// More than any one answer that we ask for.
+inline constexpr std::uint32_t kMaxRpcReply = 640 * 1024;
+// Of lists: libnfs decodes each element within the one before it, on the stack.
+inline constexpr std::uint32_t kMaxRpcListReply = 128 * 1024;
+
 class RpcConnection {
   public:
     // libnfs's rpc_cb.
@@ -47,9 +52,11 @@ class RpcConnection {
     RpcConnection& operator=(RpcConnection&&) noexcept;
     ~RpcConnection();
 
-    // Errors: Errc::timeout, Errc::io, Errc::permission when the server does not accept the call. After each
-    // of them the connection is broken.
-    Result<void> call(Deadline deadline, const Start& start, const Take& take);
+    // Errors: Errc::timeout, Errc::io, Errc::permission when the server does not accept the call,
+    // Errc::protocol for an answer of more than `max_reply` bytes, of which nothing is read. After each of
+    // them the connection is broken.
+    Result<void> call(Deadline deadline, const Start& start, const Take& take,
+                      std::uint32_t max_reply = kMaxRpcReply);
     void close();
     bool broken() const { return wire_ == nullptr; }
     // Whether the other end has closed it meanwhile; nothing is lost then, as nothing is under way.

@@ -112,16 +112,18 @@ Error NfsSession::failure(int status) const {
 
 template <typename Reply>
 Result<void> NfsSession::ask(const RpcConnection::Start& start,
-                             const std::function<Result<void>(const Reply&)>& take) {
+                             const std::function<Result<void>(const Reply&)>& take, std::uint32_t max_reply) {
     while (true) {
         nfsstat3 status = NFS3_OK;
         Result<void> taken;
-        KZ_CHECK_CONTEXT(connection_.call(deadline_, start,
-                                          [&](const void* data) {
-                                              const auto& reply = *static_cast<const Reply*>(data);
-                                              status = reply.status;
-                                              if (status == NFS3_OK) taken = take(reply);
-                                          }),
+        KZ_CHECK_CONTEXT(connection_.call(
+                             deadline_, start,
+                             [&](const void* data) {
+                                 const auto& reply = *static_cast<const Reply*>(data);
+                                 status = reply.status;
+                                 if (status == NFS3_OK) taken = take(reply);
+                             },
+                             max_reply),
                          fmt::format("NFS service of {}", server_.host));
         if (status == NFS3_OK) return taken;
         if (status != NFS3ERR_JUKEBOX || deadline_.passed()) return std::unexpected(failure(status));
@@ -348,7 +350,8 @@ Result<NfsListing> NfsSession::list(const NfsHandle& folder, std::size_t limit) 
                 }
                 listing.complete = part.reply.eof != 0;
                 return {};
-            }));
+            },
+            kMaxRpcListReply));
         // It neither ends nor goes on.
         if (!listing.complete && listing.entries.size() == before) break;
     }

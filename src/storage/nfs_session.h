@@ -93,8 +93,8 @@ class NfsSession {
         : server_(std::move(server)), connection_(std::move(connection)), deadline_(deadline) {}
 
     template <typename Reply>
-    Result<void> ask(const RpcConnection::Start& start,
-                     const std::function<Result<void>(const Reply&)>& take);
+    Result<void> ask(const RpcConnection::Start& start, const std::function<Result<void>(const Reply&)>& take,
+                     std::uint32_t max_reply = kMaxRpcReply);
     Result<void> probe();
     Error failure(int status) const;
     Result<NfsObject> object(const NfsHandle& folder, const std::string& name, NfsObject found, bool told);

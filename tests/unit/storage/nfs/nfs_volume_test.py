@@ -19,6 +19,7 @@ TOOL = os.environ.get("KZ_VOLUME_TOOL", "volume_tool")
 MIB = 1024 * 1024
 NOBODY = "65534"
 RELAY = pathlib.Path(__file__).with_name("relay.py")
+NONSENSE = pathlib.Path(__file__).with_name("many_exports.py")
 READ, WRITE, CREATE = "6", "7", "8"
 
 
@@ -366,14 +367,20 @@ class NfsVolume(unittest.TestCase):
 
     def test_a_record_longer_than_any_answer(self):
         self.make()
-        self.check_nonsense("io", "connection broke", ("look", 0, 4096), READ, "0", "ffffffff")
+        self.check_nonsense("protocol", "answer of 2147483647 bytes", ("look", 0, 4096), READ, "0", "ffffffff")
+
+    def test_a_list_of_exports_that_would_exhaust_the_stack(self):
+        server = self.lab.node("node2").popen(["/usr/bin/python3", NONSENSE, str(60_000)], stdout=subprocess.PIPE)
+        self.addCleanup(lambda: (server.kill(), server.wait(), server.stdout.close()))
+        self.assertEqual(server.stdout.readline(), b"listening\n")
+        self.tool.refuses("protocol", "answer of 720028 bytes", "discover", "nfs://1000:1000@node2")
 
     # QEMU
 
-    def qemu(self, commands):
+    def qemu(self, commands, tool=None, node="node1"):
         """What QEMU's monitor command qemu-io prints, as QEMU runs for zones: not root, in its sandbox, with the
         options that src/qemu/machine.cc renders for an NfsDisk."""
-        host, path, uid, gid = self.tool("backing").split()
+        host, path, uid, gid = (tool or self.tool)("backing").split()
         options = {"driver": "raw", "node-name": "disk0",
                    "file": {"driver": "nfs", "server": {"type": "inet", "host": host}, "path": path,
                             "user": int(uid), "group": int(gid)}}
@@ -381,7 +388,7 @@ class NfsVolume(unittest.TestCase):
         lines += [json.dumps({"execute": "human-monitor-command",
                               "arguments": {"command-line": f'qemu-io disk0 "{each}"'}}) for each in commands]
         lines += [json.dumps({"execute": "quit"})]
-        done = self.lab.node("node1").run(
+        done = self.lab.node(node).run(
             ["setpriv", "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--no-new-privs",
              "qemu-system-x86_64", "-M", "none", "-nodefaults", "-display", "none", "-S",
              "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
@@ -400,6 +407,17 @@ class NfsVolume(unittest.TestCase):
         self.assertNotIn("failed", output)
         self.assertEqual(self.tool("look", 0, 65536), str(0x11))
         self.assertEqual(self.tool("look", 65536, 65536), str(0x22))
+
+    def test_all_of_it_by_ipv6(self):
+        tool = Tool(self, self.lab.node("storage1"))
+        suri = self.suri(host="[::1]")
+        tool("create", suri, MIB)
+        tool("open", suri)
+        tool("fill", 0, 65536, 3)
+        output = self.qemu(["read -P 3 0 64k"], tool, "storage1")
+        self.assertIn("read 65536/65536 bytes", output)
+        self.assertNotIn("failed", output)
+        self.assertIn(suri, json.loads(tool("discover", "nfs://1000:1000@[::1]"))[0]["files"])
 
     def test_qemu_finds_a_port_that_the_portmapper_tells(self):
         self.make()
