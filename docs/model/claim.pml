@@ -122,6 +122,11 @@ end:
         if
         :: owner != 0 -> state[me] = YIELDED
         :: owner == 0 && claimant == 0 -> state[me] = BASIS; wait_for[me] = CLAIM_WAIT
+#ifdef MUTATE_MIXED_STEPS
+        /* COMPARE AND WRITE by one host, while another one reads and writes. */
+        :: owner == 0 && claimant == 0 && me == 0 ->
+            owner = me + 1; lease_age[me] = 0; start_machine(); state[me] = HELD
+#endif
         :: owner == 0 && claimant != 0 ->
 #ifdef MUTATE_OVERWRITE_CLAIM
             state[me] = BASIS; wait_for[me] = CLAIM_WAIT

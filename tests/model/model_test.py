@@ -76,6 +76,7 @@ MUTATIONS = {
     "claim.no_settle": ("claim", [*_TWO, "MUTATE_NO_SETTLE"], "one_running"),
     "claim.overwrite_claim": ("claim", [*_TWO, "MUTATE_OVERWRITE_CLAIM"], "one_running"),
     "claim.abandoned_short": ("claim", [*_TWO, "MUTATE_ABANDONED_SHORT"], "one_running"),
+    "claim.mixed_steps": ("claim", [*_TWO, "MUTATE_MIXED_STEPS"], "one_running"),
     "claim.no_nonce": ("claim", [*_TWO, "MUTATE_NO_NONCE"], "one_running"),
     "claim.reassert_over_owner": ("claim", [*_TWO, "MUTATE_REASSERT_OVER_OWNER"], "one_running"),
     "handover.write_early": ("handover", [*_FAULTS, "MUTATE_WRITE_EARLY"], "one_running"),
