@@ -119,8 +119,8 @@ Result<std::vector<DiscoveredExport>> discover_nfs(std::string_view location, co
     std::vector<DiscoveredExport> result;
     for (const std::string& name : names) {
         DiscoveredExport found;
-        found.path = name;
-        if (!name.starts_with('/')) {
+        found.path = printable(name);
+        if (!name.starts_with('/') || found.path != name) {
             found.problem = "not the name of a folder";
         } else if (const Result<void> explored = explore_export(any, server, mounts, access, found);
                    !explored) {

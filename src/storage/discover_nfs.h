@@ -17,7 +17,7 @@ struct DiscoveredFile {
 };
 
 struct DiscoveredExport {
-    std::string path;  // as the server names it, "/zones"
+    std::string path;  // as the server names it, "/zones", with '?' for control characters
     // Regular files in the export itself and in the folders directly in it, by path.
     std::vector<DiscoveredFile> files;
     // Not everything is listed: there is more than discovery looks at, or a name that no SURI can hold.

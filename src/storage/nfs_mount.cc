@@ -10,14 +10,6 @@ namespace {
 constexpr std::size_t kExportsShown = 16;
 constexpr std::size_t kMaxPath = 1024;  // of the protocol
 
-// What a server calls itself may hold anything.
-std::string printable(std::string text) {
-    for (char& c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    return text;
-}
-
 bool is_in(const std::string& folder, const std::string& top) {
     return top == "/" || folder == top || folder.starts_with(top + "/");
 }
@@ -41,6 +33,13 @@ Result<void> outcome(mountstat3 status, const std::string& folder) {
 }
 
 }  // namespace
+
+std::string printable(std::string text) {
+    for (char& c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return text;
+}
 
 std::string nfs_parent(const std::string& path) {
     const std::size_t slash = path.rfind('/');

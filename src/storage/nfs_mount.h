@@ -54,6 +54,9 @@ class MountService {
     RpcConnection connection_;
 };
 
+// What a server names may hold anything: '?' for what a terminal would act upon.
+std::string printable(std::string text);
+
 // "/a/b/c" is "/a/b"; "/a" is "/".
 std::string nfs_parent(const std::string& path);
 
