@@ -52,7 +52,8 @@ std::vector<IscsiPortal> addresses_of(const ListedTarget& target, const IscsiPor
         for (const IscsiPortal& address : *addresses)
             if (std::ranges::find(out, address) == out.end()) out.push_back(address);
     }
-    std::ranges::stable_partition(out, [&](const IscsiPortal& each) { return each == answered; });
+    const auto known = std::ranges::find(out, answered);
+    if (known != out.end()) std::rotate(out.begin(), known, known + 1);
     return out;
 }
 

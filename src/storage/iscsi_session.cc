@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "os/io.h"
 #include "os/sigpipe.h"
+#include "storage/suri_text.h"
 
 namespace kz::storage {
 namespace {
@@ -50,10 +51,18 @@ Sense sense_of(const scsi_task& task) {
     return decode_sense(ByteView(task.datain.data, static_cast<std::size_t>(task.datain.size)).subspan(2));
 }
 
+// RFC 3720, 3.2.6.1, without the letters beyond ASCII: no SURI can hold others, and libiscsi cuts long ones.
+bool is_target_name(std::string_view name) {
+    constexpr std::size_t kMaxName = 223;
+    return !name.empty() && name.size() <= kMaxName &&
+           std::ranges::all_of(name, [](char c) { return is_alnum(c) || c == '.' || c == '-' || c == ':'; });
+}
+
 // Each name once: some targets list one for every portal.
 void add_target(const iscsi_discovery_address& from, const IscsiPortal& asked,
                 std::vector<ListedTarget>& targets) {
     const std::string name = from.target_name != nullptr ? to_lower(from.target_name) : "";
+    if (!is_target_name(name)) return;
     auto target = std::ranges::find(targets, name, &ListedTarget::name);
     if (target == targets.end()) target = targets.insert(targets.end(), {.name = name, .portals = {}});
     for (const auto* each = from.portals; each != nullptr; each = each->next) {
@@ -92,8 +101,11 @@ struct IscsiSession::Completion {
     }
 };
 
-IscsiSession::IscsiSession(IscsiPortal portal, std::string target)
-    : portal_(std::move(portal)), target_(std::move(target)), completion_(std::make_unique<Completion>()) {
+IscsiSession::IscsiSession(IscsiPortal portal, std::string target, std::string host)
+    : portal_(std::move(portal)),
+      target_(std::move(target)),
+      host_(std::move(host)),
+      completion_(std::make_unique<Completion>()) {
     completion_->asked = portal_;
 }
 
@@ -283,7 +295,7 @@ Result<std::unique_ptr<IscsiSession>> IscsiSession::establish(const IscsiPortal&
     const ChapLogin* login = initiator.secrets().find(target, host);
     IscsiPortal address = portal;
     for (unsigned hop = 0; hop <= kMaxRedirections; ++hop) {
-        std::unique_ptr<IscsiSession> session(new IscsiSession(address, target));
+        std::unique_ptr<IscsiSession> session(new IscsiSession(address, target, host));
         KZ_CHECK(session->prepare(initiator, login));
         KZ_CHECK(session->connect(deadline));
         KZ_TRY(const std::string elsewhere, session->login(initiator, login, deadline));

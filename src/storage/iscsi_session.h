@@ -52,7 +52,7 @@ class IscsiSession {
     static Result<std::unique_ptr<IscsiSession>> log_in(const IscsiPortal& portal, const std::string& target,
                                                         const IscsiInitiator& initiator,
                                                         const std::string& host, Deadline deadline);
-    // The targets of a portal, each name once, in its order.
+    // The targets of a portal, each name once, in its order; what is no name of a target is left out.
     static Result<std::vector<ListedTarget>> send_targets(const IscsiPortal& portal,
                                                           const IscsiInitiator& initiator,
                                                           const std::string& host, Deadline deadline);
@@ -70,6 +70,8 @@ class IscsiSession {
     // Where it is connected, after redirections.
     const IscsiPortal& portal() const { return portal_; }
     const std::string& target() const { return target_; }
+    // As given to log_in().
+    const std::string& host() const { return host_; }
     // "portal 192.0.2.1:3260, target iqn...."
     std::string where() const;
 
@@ -77,7 +79,7 @@ class IscsiSession {
     struct Completion;
     struct Login;
     enum class Kind { normal, discovery };
-    IscsiSession(IscsiPortal portal, std::string target);
+    IscsiSession(IscsiPortal portal, std::string target, std::string host);
 
     static Result<std::unique_ptr<IscsiSession>> establish(const IscsiPortal& portal,
                                                            const std::string& target,
@@ -101,6 +103,7 @@ class IscsiSession {
 
     IscsiPortal portal_;
     std::string target_;  // empty: a discovery
+    std::string host_;
     std::unique_ptr<Completion> completion_;
     iscsi_context* context_ = nullptr;
 };

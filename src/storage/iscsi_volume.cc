@@ -28,6 +28,7 @@ class IscsiVolume final : public Volume {
           abilities_(abilities),
           portal_(unit_->session().portal()),
           target_(unit_->session().target()),
+          host_(unit_->session().host()),
           lun_(unit_->lun()) {}
 
     const Suri& suri() const override { return suri_; }
@@ -47,7 +48,6 @@ class IscsiVolume final : public Volume {
     Result<void> make_ready(Deadline deadline);
     Result<void> reconnect(Deadline deadline);
     Result<void> verify(const UnitIdentity& now) const;
-    std::string host() const { return suri_.hostname().value_or(portal_.host); }
 
     Result<void> read_blocks(IscsiUnit& unit, std::uint64_t offset, MutableBytes out, Deadline deadline);
     Result<void> read_any(IscsiUnit& unit, std::uint64_t offset, MutableBytes out, Deadline deadline);
@@ -74,6 +74,7 @@ class IscsiVolume final : public Volume {
     // Where it was last.
     IscsiPortal portal_;
     std::string target_;
+    std::string host_;  // as the user names it, for the choice of the CHAP login
     unsigned lun_;
 };
 
@@ -98,19 +99,20 @@ Result<void> IscsiVolume::reconnect(Deadline deadline) {
         unit_ = std::move(found.unit);
         verified_ = Deadline::Clock::now();
         portal_ = unit_->session().portal();
+        target_ = unit_->session().target();
+        host_ = unit_->session().host();
         lun_ = unit_->lun();
         return {};
     };
     // Where it was; if it is no longer there, where it is.
     const Deadline half = Deadline::after(std::chrono::milliseconds(deadline.poll_timeout() / 2));
-    auto session = IscsiSession::log_in(portal_, target_, initiator_, host(), deadline.earlier(half));
+    auto session = IscsiSession::log_in(portal_, target_, initiator_, host_, deadline.earlier(half));
     if (session) {
         auto unit = std::make_unique<IscsiUnit>(*std::move(session), lun_);
         auto identity = unit->identify(deadline.earlier(half));
         if (identity && take({.unit = std::move(unit), .identity = *std::move(identity)})) return {};
     }
     KZ_TRY(FoundUnit found, locate_unit(suri_, access_, initiator_, deadline));
-    target_ = found.unit->session().target();
     return take(std::move(found));
 }
 
@@ -295,7 +297,7 @@ Result<VolumeBacking> IscsiVolume::backing() {
                      .lun = lun_,
                      .initiator_name = initiator_.name(),
                      .chap = std::nullopt};
-    if (const ChapLogin* login = initiator_.secrets().find(target_, host()))
+    if (const ChapLogin* login = initiator_.secrets().find(target_, host_))
         out.chap = ChapLogin{.user = login->user, .password = login->password.clone()};
     return VolumeBacking(std::move(out));
 }

@@ -246,10 +246,31 @@ class Lies(Scripted):
             bytes((0x40 | each >> 8, each & 0xff)) + bytes(6) for each in range(1000))
         self.host.open(self.suri)  # of which one is there
 
+    def test_a_list_of_targets_in_disorder(self):
+        for text in (b"TargetAddress=127.0.0.1:1,1\0", b"TargetName=\0TargetAddress=\0", b"nonsense\0", b"\0" * 100,
+                     b"TargetName=" + b"x" * 5000):
+            with self.subTest(text=text[:40]):
+                self.target.text = text
+                with self.assertRaises(Refused):
+                    self.host.open(self.suri)
+        # An address that is none is no reason not to use the one that was asked.
+        self.target.text = b"TargetName=" + NAME.encode() + b"\0TargetAddress=[\0"
+        self.host.open(self.suri)
+
+    def test_sense_data_that_is_none(self):
+        self.host.open(self.suri)
+        for data in (b"", b"\0", b"\0\0", b"\0\1\x70", b"\xff\xff\x70\0"):
+            with self.subTest(data=data):
+                self.target.sense_data = data
+                self.disk.script[WRITE] = [POWER_ON]
+                with self.refused("io", "0/0000"):
+                    self.host.write(0, b"x" * BLOCK)
+        self.target.sense_data = None
+        self.host.write(0, b"x" * BLOCK)
+
     def test_names_of_targets_that_no_suri_can_hold(self):
         self.target.targets = [NAME, "not a name\x07"]
-        for volume in self.host.discover(self.target.portal):
-            self.assertTrue(all(" " not in suri for suri in volume["suris"]))
+        self.assertEqual([volume["target"] for volume in self.host.discover(self.target.portal)], [NAME])
 
 
 if __name__ == "__main__":

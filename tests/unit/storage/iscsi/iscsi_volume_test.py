@@ -152,6 +152,12 @@ class Logins(WithTarget):
         self.assertEqual((backing["user"], backing["password"]), ("node1", self.PASSWORD))
         self.assertNotIn(self.PASSWORD.encode(), pathlib.Path(f"/proc/{self.host.pid}/cmdline").read_bytes())
 
+    def test_a_login_for_the_host_that_the_file_of_portals_names(self):
+        self.host.set_chap(f"node2 node1 {self.PASSWORD}\n")
+        self.host.portals.write_text("node2\n")
+        self.host.open(f"iscsi:///luname.naa.{NAA}1")
+        self.assertEqual(self.host.ask("backing", name="v")["user"], "node1")
+
     def test_the_most_specific_entry_counts(self):
         self.host.set_chap(f"* node1 wrong-password-1\n{ZONES} node1 {self.PASSWORD}\nnode2 node1 wrong-password-2\n")
         self.host.open(self.by_target)

@@ -98,7 +98,9 @@ class ScriptedTarget:
     def __init__(self, disks):
         self.disks = disks
         self.luns = None  # the answer to REPORT LUNS, instead of the true one
-        self.targets = None  # the answer to SendTargets, instead of the true one
+        self.targets = None  # the names that SendTargets lists, instead of the true one
+        self.text = None  # all of the answer to SendTargets
+        self.sense_data = None  # what comes with CHECK CONDITION, instead of sense data
         self.logins = 0
         self._lock = threading.Lock()
         self._connections = []
@@ -216,7 +218,7 @@ class Connection:
         listed = self._target.targets or [NAME]
         text = b"".join(b"TargetName=%s\0TargetAddress=%s,1\0" % (name.encode(), self._target.portal.encode())
                         for name in listed)
-        self._send(0x24, 0x80, request, text)
+        self._send(0x24, 0x80, request, self._target.text if self._target.text is not None else text)
 
     def _ping(self, request, data):
         self._send(0x20, 0x80, request, data)
@@ -238,7 +240,7 @@ class Connection:
                        tail=struct.pack(">III", 0, 0, short))
             return
         key, code = answer.sense
-        detail = b"\0\x12" + bytes((0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code >> 8, code & 0xff)) + bytes(4)
+        detail = self._target.sense_data if self._target.sense_data is not None else b"\0\x12" + bytes((0x70, 0, key, 0, 0, 0, 0, 10, 0, 0, 0, 0, code >> 8, code & 0xff)) + bytes(4)
         self._send(0x21, 0x80, request, detail if answer.status == CHECK else b"", status=answer.status, tag=bytes(4))
 
     def _ask_for_data(self, request, size):
