@@ -11,6 +11,7 @@
 
 #include "os/file.h"
 #include "os/io.h"
+#include "storage/suri.h"
 #include "store/status.h"
 #include "zone/names.h"
 #include "zonecfg/parse_export.h"
@@ -138,6 +139,11 @@ Result<void> HostEnvironment::write_file(const std::string& path, std::string_vi
 
 bool HostEnvironment::may_write() {
     return may_write_;
+}
+
+Result<void> HostEnvironment::check_storage(std::string_view text) {
+    KZ_CHECK(storage::Suri::parse(text));
+    return {};
 }
 
 std::uint32_t HostEnvironment::random_hostid() {

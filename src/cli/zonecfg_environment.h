@@ -23,6 +23,7 @@ class HostEnvironment : public zonecfg::Environment {
     Result<void> remove(const std::string& name) override;
     Result<void> write_file(const std::string& path, std::string_view text) override;
     bool may_write() override;
+    Result<void> check_storage(std::string_view text) override;
     std::uint32_t random_hostid() override;
     std::optional<bool> ask(std::string_view question) override;
     void out(std::string_view text) override;

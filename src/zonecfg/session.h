@@ -76,6 +76,7 @@ class Session {
     // session_edit.cc: commands that need more than the editor.
     Result<void> set(const Arguments& arguments);
     Result<void> set_zone_name(const std::string& name);
+    Result<void> check_storage(const Arguments& arguments);
     Result<void> remove(const Arguments& arguments);
     Result<void> info(const Arguments& arguments);
     Result<void> info_type(const Arguments& arguments);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "zone/names.h"
+#include "zone/pattern.h"
 #include "zonecfg/help.h"
 #include "zonecfg/info.h"
 #include "zonecfg/session.h"
@@ -24,7 +25,24 @@ Result<void> Session::set(const Arguments& arguments) {
     const bool renames = !editor_.in_resource() && arguments.size() == 1 && arguments[0].word == "zonename";
     if (renames && arguments[0].value && arguments[0].value->simple() != nullptr)
         return set_zone_name(*arguments[0].value->simple());
-    return editor_.set(arguments);
+    Editor changed = editor_;
+    KZ_CHECK(changed.set(arguments));
+    KZ_CHECK(check_storage(arguments));
+    editor_ = std::move(changed);
+    return {};
+}
+
+// The schema knows the scheme of a storage URI only; the rest of it is the environment's to know.
+Result<void> Session::check_storage(const Arguments& arguments) {
+    for (const Argument& argument : arguments) {
+        const std::string* value = argument.value ? argument.value->simple() : nullptr;
+        if (value == nullptr || (argument.word != "storage" && argument.word != "storage.template")) continue;
+        const std::string expanded = zone::expand_pattern(*value, zone_, "0");
+        if (const Result<void> checked = environment_.check_storage(expanded); !checked)
+            return fail(Errc::invalid_argument, "{}: {}\n{}: {}.", *value, zone::kInvalidArgument, expanded,
+                        checked.error().message());
+    }
+    return {};
 }
 
 Result<void> Session::set_zone_name(const std::string& name) {

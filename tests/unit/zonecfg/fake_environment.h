@@ -39,6 +39,11 @@ class FakeEnvironment : public Environment {
         return {};
     }
     bool may_write() override { return writable; }
+    Result<void> check_storage(std::string_view text) override {
+        checked_storage.emplace_back(text);
+        if (text.contains("malformed")) return fail(Errc::invalid_argument, "position 7: malformed");
+        return {};
+    }
     std::uint32_t random_hostid() override { return 0x2e7d2173; }
     std::optional<bool> ask(std::string_view question) override {
         questions.emplace_back(question);
@@ -50,6 +55,7 @@ class FakeEnvironment : public Environment {
     void out(std::string_view text) override { output += text; }
     void err(std::string_view text) override { errors += text; }
 
+    std::vector<std::string> checked_storage;
     std::map<std::string, zone::Config> zones;
     std::map<std::string, zone::State> states;
     std::map<std::string, std::string> files;

@@ -39,6 +39,22 @@ class SessionTest : public testing::Test {
     FakeEnvironment environment;
 };
 
+TEST_F(SessionTest, AStorageUriIsCheckedWithItsPatternsExpanded) {
+    EXPECT_EQ(terminal({"create -b", "set brand=linux-kz", "add device",
+                        "set storage.template=file:///a/%{zonename}-%{id}", "end", "exit"}),
+              0)
+        << environment.errors;
+    EXPECT_THAT(environment.checked_storage, ElementsAre("file:///a/ant1-0"));
+}
+
+TEST_F(SessionTest, AMalformedStorageUriLeavesTheOldOne) {
+    EXPECT_NE(batch({"create -b; set brand=linux-kz; add device; set storage=file:///good; set "
+                     "storage=file:///malformed; info storage"}),
+              0);
+    EXPECT_THAT(environment.errors,
+                HasSubstr("file:///malformed: Invalid argument\nfile:///malformed: position 7: malformed."));
+}
+
 TEST_F(SessionTest, FirstTranscript) {
     Session session(environment, {.zone = "ant1", .source = Source::terminal});
     ASSERT_TRUE(session.open());
