@@ -13,7 +13,7 @@ struct StorageAccess {
     std::string initiator_name{};
     // iSCSI: the CHAP secrets (storage/chap_secrets.h). Need not exist.
     std::filesystem::path chap_secrets{};
-    // iSCSI: where to look for SURIs without a host (storage/iscsi_portals.h). Need not exist.
+    // iSCSI: where to look for SURIs without a host (storage/iscsi_portal.h). Need not exist.
     std::filesystem::path iscsi_portals{};
     // The longest that one operation on a network volume may take. One that takes longer fails with
     // Errc::timeout, and its connection is reset, so that nothing of it can still reach the medium.
