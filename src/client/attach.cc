@@ -1,4 +1,6 @@
 // attach and detach: taking and releasing the ownership of a zone's disk.
+#include <memory>
+
 #include "client/client.h"
 #include "client/locked_zone.h"
 #include "client/storage.h"
@@ -15,6 +17,31 @@ Result<void> check_not_of_another_zone(const store::Registry& registry, const st
     return probe.unverified ? check_sole_user(registry, zone, probe.unverified->zone_uuid) : Result<void>();
 }
 
+// Watching another host's disk lasts a minute or two: it is said how long, and every ten seconds how much is
+// left.
+store::TakeOptions watching(const Reporter& reporter, bool by_force) {
+    using storage::Milliseconds;
+    const auto said = std::make_shared<std::optional<Milliseconds>>();
+    return {
+        .by_force = by_force,
+        .cancel_fd = reporter.cancel_fd,
+        .progress = [reporter, said](Milliseconds left, const std::string& restarted) {
+            constexpr Milliseconds kSaidEvery{10'000};
+            const bool anew = !*said || left > **said;
+            if (!anew && left > **said - kSaidEvery) return;
+            *said = left;
+            const auto seconds = std::chrono::ceil<std::chrono::seconds>(left).count();
+            reporter.say(restarted.empty()
+                             ? fmt::format("watching whether another host uses the disk: {} s left", seconds)
+                             : fmt::format("watching the disk anew: {}", restarted));
+        }};
+}
+
+std::string overwritten(const storage::HostData& before) {
+    return fmt::format("host data of host {} (hostid {}), last updated {}, were overwritten.",
+                       before.owner->host_name, before.owner->host_id, before.last_update);
+}
+
 }  // namespace
 
 Result<void> Client::attach(const std::string& zone, const AttachOptions& options, const Reporter& reporter) {
@@ -28,14 +55,18 @@ Result<void> Client::attach(const std::string& zone, const AttachOptions& option
         KZ_TRY(const std::string uuid, locked.ensure_uuid());
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
         KZ_CHECK(check_not_of_another_zone(registry_, zone, disk.volume()));
-        KZ_CHECK(disk.initialize(uuid, "installed"));
+        KZ_TRY(const std::optional<storage::HostData> before,
+               disk.reinitialize(uuid, "installed", watching(reporter, true)));
+        KZ_TRY(const store::HostIdentity host, store::host_identity(registry_.paths()));
+        if (before && before->owner && !host.owns(*before->owner)) reporter.say(overwritten(*before));
         reporter.say("host data was initialized; a suspend image written before can no longer be resumed.");
         return locked.put_state(zone::State::installed);
     }
     KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
     KZ_TRY(const storage::HostData found, disk.read());
+    if (const std::string warning = disk.take_warning(); !warning.empty()) reporter.say(warning);
     KZ_CHECK(check_sole_user(registry_, zone, found.zone_uuid));
-    KZ_TRY(const storage::HostData data, disk.take({.by_force = options.force_takeover}));
+    KZ_TRY(const storage::HostData data, disk.take(watching(reporter, options.force_takeover)));
     KZ_CHECK(locked.put_uuid(data.zone_uuid));
     zone::AuxSet aux;
     if (data.suspend) aux.insert(zone::Aux::suspended);

@@ -52,9 +52,11 @@ Result<HostIdentity> host_identity(const HostPaths& paths) {
 
 Result<storage::StorageAccess> storage_access(const HostPaths& paths) {
     KZ_TRY(const std::string id, ensure_id(paths));
+    KZ_TRY(const Settings settings, load_settings(paths));
     return storage::StorageAccess{.initiator_name = "iqn.2026-11.org.kzones:" + id,
                                   .chap_secrets = paths.etc_zones() / "iscsi-chap",
-                                  .iscsi_portals = paths.etc_zones() / "iscsi-portals"};
+                                  .iscsi_portals = paths.etc_zones() / "iscsi-portals",
+                                  .operation_timeout = settings.storage_timeout};
 }
 
 }  // namespace kz::store

@@ -41,6 +41,7 @@ class Ownership(LabCase):
                                rf"      last known state: {state}\n"
                                r"              hostname: node1\n"
                                r"      last update time: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\n"
+                               r"           owned since: \S+\n"
                                r"To fix, detach the zone from the other host then attach it to this host\n"
                                r"If the zone is not active on another host, attach it with\n"
                                r"   zoneadm -z ant1 attach -x force-takeover\n")
