@@ -10,7 +10,7 @@ case ${1:-} in
         exit 2
         ;;
 esac
-files=$(find src tests guest -name '*.cc' -o -name '*.h' -o -name '*.c' | sort)
+files=$(find src tests guest bench -name '*.cc' -o -name '*.h' -o -name '*.c' | sort)
 [ -n "$files" ] || { echo "format.sh: no files" >&2; exit 1; }
 # shellcheck disable=SC2086 # no file of ours has a blank in its name
 exec clang-format-19 $mode $files
