@@ -1,6 +1,7 @@
 // Moves away from this host: started, watched, cancelled and listed.
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "rad/body.h"
 #include "rad/routes.h"
@@ -9,10 +10,28 @@
 namespace kz::rad {
 namespace {
 
-constexpr std::array<std::string_view, 6> kFields{"destination", "type",        "cipher",
-                                                  "dry_run",     "connections", "accept_new_host_key"};
+constexpr std::array<std::string_view, 13> kFields{
+    "destination",     "type",       "cipher",      "dry_run",   "connections", "tunnel",
+    "max_pause_ms",    "deadline_s", "on_deadline", "bandwidth", "post_copy",   "accept_new_host_key",
+    "host_fingerprint"};
 constexpr std::array<std::string_view, 4> kTypes{"auto", "live", "warm", "cold"};
+constexpr std::array<std::string_view, 2> kOnDeadline{"cancel", "force"};
 constexpr std::uint64_t kMaxConnections = 64;
+constexpr std::uint64_t kMaxPauseMs = 600'000;
+constexpr std::uint64_t kMaxDeadline = 7 * 24 * 3600;
+
+// What is for live moves only.
+Result<void> read_knobs(const Body& body, client::MigrateOptions& options) {
+    KZ_TRY(const std::uint64_t pause, body.number_or("max_pause_ms", options.max_pause_ms, kMaxPauseMs));
+    options.max_pause_ms = static_cast<unsigned>(pause);
+    KZ_TRY(options.deadline_s, body.number_or("deadline_s", options.deadline_s, kMaxDeadline));
+    KZ_TRY(options.on_deadline, body.text_or("on_deadline", options.on_deadline));
+    if (std::ranges::find(kOnDeadline, options.on_deadline) == kOnDeadline.end())
+        return fail(Errc::invalid_argument, "'on_deadline' is cancel or force");
+    KZ_TRY(options.bandwidth_bytes, body.number_or("bandwidth", 0, std::numeric_limits<std::int64_t>::max()));
+    KZ_TRY(options.post_copy, body.flag("post_copy"));
+    return {};
+}
 
 Result<client::MigrateOptions> read_options(const Body& body) {
     client::MigrateOptions options;
@@ -24,14 +43,18 @@ Result<client::MigrateOptions> read_options(const Body& body) {
     KZ_TRY(options.dry_run, body.flag("dry_run"));
     KZ_TRY(const std::uint64_t connections, body.number_or("connections", 0, kMaxConnections));
     options.connections = static_cast<unsigned>(connections);
+    KZ_TRY(options.tunnel, body.flag("tunnel"));
     KZ_TRY(options.accept_new_host_key, body.flag("accept_new_host_key"));
+    KZ_TRY(std::string fingerprint, body.text_or("host_fingerprint", ""));
+    if (!fingerprint.empty()) options.host_fingerprint = std::move(fingerprint);
+    KZ_CHECK(read_knobs(body, options));
     return options;
 }
 
 // A move hands the zone's key to the other host: which hosts are trusted with that is decided by known_hosts,
 // which is not for everybody to extend.
 Result<void> check_rights(const Request& request, const Guard& guard, const client::MigrateOptions& options) {
-    if (options.accept_new_host_key && request.peer.role != Role::full)
+    if ((options.accept_new_host_key || options.host_fingerprint) && request.peer.role != Role::full)
         return fail(Errc::permission, "only the role 'full' may accept the key of a new host");
     const bool any_kind =
         guard.allows(request.peer, {Need::operate, "migrate"}, request.parameters.at("zone"));

@@ -112,6 +112,24 @@ TEST_F(OpenApi, OperationsHaveNamesOfTheirOwn) {
             }
 }
 
+// A field that is described is taken, one that is not is refused: what is wrong then is only its value.
+TEST_F(OpenApi, FieldsOfABodyAreThoseDescribed) {
+    auto client = root();
+    const Json& body = operation(
+        "POST", "/api/1/zones/{zone}/migrations")["requestBody"]["content"]["application/json"]["schema"];
+    const auto refusal = [&](const std::string& field) {
+        return client.ask("POST", "/api/1/zones/web1/migrations", {{field, Json::array()}}).text();
+    };
+    for (const auto& [field, unused] : body["properties"].items())
+        EXPECT_EQ(refusal(field).find("is not known here"), std::string::npos) << field;
+    EXPECT_NE(refusal("nonsense").find("is not known here"), std::string::npos);
+    const Json& action = document_["components"]["schemas"]["Action"]["properties"];
+    for (const Json& name : action["action"]["enum"]) {
+        const Answer answer = client.ask("POST", "/api/1/zones/nozone/state", {{"action", name}});
+        EXPECT_EQ(answer.status, 404U) << name << answer.text();
+    }
+}
+
 TEST_F(OpenApi, AnswersAreAsDescribed) {
     put_state("web2", zone::State::unavailable);
     auto client = root();

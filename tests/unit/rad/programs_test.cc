@@ -4,6 +4,7 @@
 
 #include "../support/temp_folder.h"
 #include "base/text.h"
+#include "http_client.h"
 #include "migrate/peer.h"
 #include "migrate/peer_keys.h"
 #include "os/file.h"
@@ -124,6 +125,38 @@ TEST_P(Radd, PrintsItsFingerprintAndAuthorisesKeys) {
     ASSERT_TRUE(zones.has_value()) << zones.error().message();
     EXPECT_EQ(*zones, (Json{{"zones", Json::array()}}));
     EXPECT_EQ(peer->call("GET", "/api/1/zones/none", {}, 20s).error().code(), Errc::not_found);
+}
+
+TEST_P(Radd, KeysAreAuthorisedWithARole) {
+    const std::string key = "SHA256:" + std::string(42, 'x') + "A";
+    const auto line = [&] { return migrate::AuthorizedKeys::load(paths_).value().look_up(key); };
+    EXPECT_EQ(run({"--authorize", key, "--role", "emperor"}).status, 2);
+    EXPECT_EQ(run({"--authorize", key, "--role"}).status, 2);
+    EXPECT_EQ(run({"--authorize"}).status, 2);
+    EXPECT_EQ(line(), std::nullopt);
+    EXPECT_EQ(run({"--authorize", key, "--role", "viewer", "desk"}).status, 0);
+    EXPECT_EQ(line()->role, "viewer");
+    EXPECT_EQ(line()->name, "desk");
+    EXPECT_EQ(run({"--authorize", key, "--role=operator"}).status, 0);
+    EXPECT_EQ(line()->role, "operator");
+    EXPECT_EQ(line()->name, "desk");
+}
+
+TEST_P(Radd, LogsInByThePamOfItsRoot) {
+    const Path folder = folder_.path() / "etc/pam.d";
+    ASSERT_TRUE(make_directories(folder, 0755).has_value());
+    const auto service = [&](const std::string& text) {
+        ASSERT_TRUE(write_file_atomic(folder / "kzones", text, 0644).has_value());
+    };
+    service("auth required pam_permit.so\naccount required pam_permit.so\n");
+    ASSERT_EQ(start_daemon().status, 0);
+    auto client = HttpClient::over_tls(port_);
+    EXPECT_EQ(client.ask("GET", "/api/1/host").status, 403U);
+    EXPECT_EQ(client.login("root", "anything").body, (Json{{"user", "root"}, {"role", "full"}}));
+    EXPECT_EQ(client.ask("GET", "/api/1/host").status, 200U);
+    service("auth required pam_deny.so\naccount required pam_permit.so\n");
+    auto other = HttpClient::over_tls(port_, nullptr, "127.0.0.2");
+    EXPECT_EQ(other.login("root", "anything").status, 401U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Only, Radd, testing::Values("radd"));

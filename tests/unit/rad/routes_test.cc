@@ -173,6 +173,9 @@ TEST_F(RoutesTest, AMoveIsStartedWatchedAndListed) {
     EXPECT_EQ(client.ask("POST", target, {{"type", "cold"}}).status, 400U);
     EXPECT_EQ(client.ask("POST", target, {{"destination", "n"}, {"type", "hot"}}).status, 400U);
     EXPECT_EQ(client.ask("POST", target, {{"destination", "n"}, {"connections", 1000}}).status, 400U);
+    EXPECT_EQ(client.ask("POST", target, {{"destination", "n"}, {"on_deadline", "explode"}}).status, 400U);
+    EXPECT_EQ(client.ask("POST", target, {{"destination", "n"}, {"host_fingerprint", "SHA256:x"}}).status,
+              403U);
     EXPECT_EQ(client.ask("POST", target, {{"destination", "n"}, {"accept_new_host_key", true}}).status, 403U);
     const Answer started = client.ask("POST", target, {{"destination", "127.0.0.1:1"}});
     ASSERT_EQ(started.status, 200U) << started.text();
