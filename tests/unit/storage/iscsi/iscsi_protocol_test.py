@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import socket
 import struct
 import subprocess
 import sys
@@ -211,6 +212,37 @@ class Refusals(Scripted):
         self.host.write(0, b"y" * BLOCK)
         self.assertEqual(self.disk.data[:BLOCK], b"y" * BLOCK)
         self.assertEqual(self.target.logins, before + 1)
+
+
+class Portals(Scripted):
+    def setUp(self):
+        super().setUp()
+        # The one that is asked lists a portal that takes connections and says nothing, and one that works.
+        self.silent = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        self.second = self.enterContext(ScriptedTarget({1: self.disk}))
+        self.target.text = (f"TargetName={NAME}\0TargetAddress=127.0.0.1:{self.silent.getsockname()[1]},1\0"
+                            f"TargetAddress={self.second.portal},2\0").encode()
+
+    def test_those_listed_are_tried_until_one_works(self):
+        self.host.open(self.suri)
+        self.assertEqual(self.host.ask("backing", name="v")["portal"], self.second.portal)
+        self.host.write(0, b"x" * BLOCK)
+        self.assertEqual(self.disk.data[:BLOCK], b"x" * BLOCK)
+        self.assertEqual(self.target.logins, 1)  # its discovery
+
+    def test_a_target_that_is_not_where_the_suri_says_is_looked_for(self):
+        self.target.refusal = (2, 3)
+        self.host.open(f"iscsi://{self.target.portal}/target.{NAME},lun.1")
+        self.assertEqual(self.host.ask("backing", name="v")["portal"], self.second.portal)
+
+    def test_each_way_of_refusing_a_login(self):
+        for status, code, words in (((2, 1), "permission", "demands a CHAP login"),
+                                    ((2, 2), "permission", "does not let this host in"),
+                                    ((3, 1), "unavailable", "the login failed"),
+                                    ((2, 0), "unavailable", "the login failed")):
+            self.target.refusal = status
+            with self.subTest(status=status), self.refused(code, NAME, self.target.portal, words):
+                self.host.open(f"iscsi://{self.target.portal}/target.{NAME},lun.1")
 
 
 class Lies(Scripted):

@@ -101,6 +101,7 @@ class ScriptedTarget:
         self.targets = None  # the names that SendTargets lists, instead of the true one
         self.text = None  # all of the answer to SendTargets
         self.sense_data = None  # what comes with CHECK CONDITION, instead of sense data
+        self.refusal = None  # of logins to the target, not to its discovery: status class and detail
         self.logins = 0
         self._lock = threading.Lock()
         self._connections = []
@@ -150,6 +151,7 @@ class Connection:
         self._socket = connection
         self._sequence = 0
         self._expected = 0
+        self._discovery = False
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
@@ -202,6 +204,11 @@ class Connection:
 
     def _login(self, request, data):
         flags = request[1]
+        self._discovery |= b"SessionType=Discovery" in data
+        if self._target.refusal and not self._discovery:
+            self._send(0x23, flags, request, ids=request[8:14] + bytes(2), tag=bytes(4),
+                       tail=bytes(self._target.refusal) + bytes(10))
+            return
         keys = [b"TargetPortalGroupTag=1"]
         if flags & 0x0c == 0x04:  # operational
             self._target.logins += 1
