@@ -91,10 +91,10 @@ Result<void> Destination::connect_rads(const HostPaths& paths, const MigrateOpti
                                        const Reporter& reporter) {
     KZ_TRY(migrate::Peer peer,
            migrate::Peer::connect(address_, paths, trust_policy(options), kConnectTime, reporter.cancel_fd));
+    peer_.emplace(std::move(peer));
     user_ = address_.user;
     if (user_.empty()) {
-        const Result<void> answered = probe(peer, kCallTime, reporter.cancel_fd);
-        if (answered) peer_.emplace(std::move(peer));
+        const Result<void> answered = probe(*peer_, kCallTime, reporter.cancel_fd);
         if (answered || answered.error().code() != Errc::permission) return answered;
         if (!options.ask_password)
             return std::unexpected(

@@ -120,14 +120,17 @@ class DestinationTest : public testing::Test {
     test::TempFolder folder_;
     test::TempFolder server_folder_;
     HostPaths paths_{folder_.path()};
-    MigrateOptions options_{.accept_new_host_key = true};
+    MigrateOptions options_;
     std::vector<std::string> said_;
     std::vector<std::string> prompts_;
 };
 
 class OverRads : public DestinationTest {
   protected:
-    OverRads() { options_.destination = server_.address(); }
+    OverRads() {
+        options_.destination = server_.address();
+        options_.accept_new_host_key = true;
+    }
     StubServer server_{HostPaths(server_folder_.path())};
 };
 
@@ -244,7 +247,7 @@ TEST_F(OverRads, ATunnelNeedsSsh) {
 
 class OverSsh : public DestinationTest {
   protected:
-    OverSsh() { options_ = {.destination = "ssh://node2"}; }
+    OverSsh() { options_.destination = "ssh://node2"; }
     ~OverSsh() override { ::unsetenv("KZONES_SSH"); }
     // `script` runs for the connection; `ssh -G` says that node2 is at the address.
     void fake(const std::string& script) {
