@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "base/text.h"
 #include "storage/scsi_bytes.h"
@@ -43,10 +44,11 @@ std::string name_of(ByteView header, ByteView designator) {
 }
 
 // The first digit of a NAA name is who gave it; 3 is "locally assigned", no name for the world.
+constexpr int kLastRank = 3;
 int rank(std::string_view name) {
     if (name.starts_with("naa.3")) return 2;
     if (name.starts_with("naa.")) return 0;
-    return name.starts_with("eui.") ? 1 : 3;
+    return name.starts_with("eui.") ? 1 : kLastRank;
 }
 
 Result<Capacity> capacity(std::uint64_t last, std::uint32_t block_bytes) {
@@ -102,8 +104,11 @@ Result<std::vector<std::string>> decode_names(ByteView data) {
         if (!name.empty() && std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
         rest = rest.subspan(4 + designator.size());
     }
-    std::ranges::stable_sort(names, {}, rank);
-    return names;
+    std::vector<std::string> sorted;
+    for (int each = 0; each <= kLastRank; ++each)
+        std::ranges::copy_if(names, std::back_inserter(sorted),
+                             [&](const std::string& name) { return rank(name) == each; });
+    return sorted;
 }
 
 Result<BlockLimits> decode_block_limits(ByteView data) {

@@ -38,6 +38,7 @@ class VolumeHost:
             self._tool.kill()
             self._tool.wait()
         self._tool.stdout.close()
+        assert self._tool.returncode == 0, f"iscsi_tool ended with {self._tool.returncode}"
 
     @property
     def pid(self):
