@@ -27,6 +27,8 @@ store::TakeOptions watching(const Reporter& reporter, bool by_force) {
         .cancel_fd = reporter.cancel_fd,
         .progress = [reporter, said](Milliseconds left, const std::string& restarted) {
             constexpr Milliseconds kSaidEvery{10'000};
+            constexpr Milliseconds kWorthAWord{2'000};
+            if (left < kWorthAWord) return;
             const bool anew = !*said || left > **said;
             if (!anew && left > **said - kSaidEvery) return;
             *said = left;

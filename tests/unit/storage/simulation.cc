@@ -42,7 +42,9 @@ class SimVolume final : public Volume {
                       [&] { world_.disk.put(offset, bytes.first(bytes.size() / 2 / 512 * 512)); });
     }
     Result<VolumeBacking> backing() override { return fail(Errc::unsupported, "none"); }
-    std::size_t compare_and_write_limit() const override { return world_.disk.compare_limit; }
+    std::size_t compare_and_write_limit() const override {
+        return host_.compares ? world_.disk.compare_limit : 0;
+    }
     Result<bool> compare_and_write(std::uint64_t offset, ByteView expected, ByteView replacement) override {
         bool done = false;
         const Result<void> result = effect(

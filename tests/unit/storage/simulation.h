@@ -74,6 +74,7 @@ class Host {
     bool crashed() const { return crashed_; }
     void pass(BootClock::duration span);
     void crash() { throw Crash{}; }
+    bool compares = true;    // COMPARE AND WRITE, where the disk has it
     bool unplugged = false;  // its operations on the disk fail
 
   private:
