@@ -86,11 +86,11 @@ int zoneadm_verify(const ZoneadmCall& call) {
 
 int zoneadm_install(const ZoneadmCall& call) {
     client::InstallOptions options;
-    const auto take = [&](int, const std::string& text) {
-        options.manifest = text;
-        return true;
+    const auto take = [&](int letter, const std::string& text) {
+        (letter == 'm' ? options.manifest : options.profile) = text;
+        return !text.empty();
     };
-    const auto rest = read_with_extras(call, "m:", install_extras(options), take);
+    const auto rest = read_with_extras(call, "c:m:", install_extras(options), take);
     if (!rest || !rest->empty()) return zoneadm_usage(call);
     const Interrupts interrupts;
     return zoneadm_report(call, call.client.install(call.zone, options, plain_reporter(interrupts.fd())));
@@ -132,7 +132,11 @@ int zoneadm_attach(const ZoneadmCall& call) {
                                           extra_flag("initialize-hostdata", options.initialize_host_data)};
     const auto rest = read_with_extras(call, "", extras, {});
     if (!rest || !rest->empty()) return zoneadm_usage(call);
-    return zoneadm_report(call, call.client.attach(call.zone, options, zoneadm_reporter(call)));
+    // Watching another host takes a minute or two.
+    const Interrupts interrupts;
+    client::Reporter reporter = zoneadm_reporter(call);
+    reporter.cancel_fd = interrupts.fd();
+    return zoneadm_report(call, call.client.attach(call.zone, options, reporter));
 }
 
 int zoneadm_detach(const ZoneadmCall& call) {

@@ -53,7 +53,16 @@ Result<void> DiskMove::prepare() {
 }
 
 Result<void> DiskMove::commit() {
-    KZ_CHECK(disk_.hand_to(acceptance_.destination, "installed"));
+    if (const Result<void> written = disk_.hand_to(acceptance_.destination, "installed"); !written) {
+        const Result<storage::HostData> settled = disk_.settle();
+        if (!settled) {
+            return std::unexpected(
+                Error(written.error())
+                    .append("the storage does not tell whether the zone has moved; once it answers, 'attach' "
+                            "on either host says who owns it"));
+        }
+        if (settled->owner != acceptance_.destination) return written;
+    }
     committed_ = true;
     return {};
 }

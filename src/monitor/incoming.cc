@@ -11,7 +11,9 @@ namespace {
 constexpr std::chrono::seconds kSocketTime{5};
 constexpr std::chrono::seconds kFirstConnection{60};
 constexpr std::chrono::seconds kLoadTime{120};
-constexpr std::chrono::seconds kWatchTime{60};
+// Longer than the slowest commit: its write, the source's end by its guard, a monitor in its place that
+// settles.
+constexpr std::chrono::seconds kWatchTime{120};
 constexpr std::chrono::seconds kAnnounceTime{60};
 constexpr std::chrono::milliseconds kWatchStep{250};
 constexpr std::uint64_t kMaxConnections = migrate::kMaxChannels - 1;

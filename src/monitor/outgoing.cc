@@ -93,16 +93,20 @@ class Outgoing {
     Result<void> wait_for_switchover();
     void show_progress(const qemu::MigrationState& now);
     Result<void> steer(const qemu::MigrationState& now);
-    Result<void> commit();
-    Result<bool> settle_commit();
+    enum class CommitOutcome { done = 1, not_done, unknown };
+    struct Commit {
+        CommitOutcome outcome;
+        std::optional<Error> problem;
+    };
+    Commit commit();
     Result<Json> finish();
     Error roll_back(Error cause);
     Json dry_run_end();
-    Result<Json> call(std::string_view method, std::string_view step, const Json& body,
-                      milliseconds timeout) {
+    Result<Json> call(std::string_view method, std::string_view step, const Json& body, milliseconds timeout,
+                      bool cancellable = true) {
         phase_ = step.empty() ? "offer" : step;
         return peer_.call(method, target_ + std::string(step.empty() ? "" : "/") + std::string(step), body,
-                          timeout, run_.interrupt().fd());
+                          timeout, cancellable ? run_.interrupt().fd() : -1);
     }
     Json carried_console() const;
     Json report() const;
@@ -267,33 +271,24 @@ Result<void> Outgoing::move_memory() {
     return {};
 }
 
-// Whether the commit has happened; asked when its write failed, and answered by the disk alone.
-Result<bool> Outgoing::settle_commit() {
-    const Deadline deadline = Deadline::after(kSettleTime);
-    while (true) {
-        const Result<storage::HostData> data = run_.disk().settle();
-        if (data) return data->owner == acceptance_.destination;
-        if (deadline.passed()) return std::unexpected(data.error());
-        std::this_thread::sleep_for(milliseconds(500));
-    }
-}
-
-Result<void> Outgoing::commit() {
+// The commit point. Where the outcome of its write is not known, the disk alone tells.
+Outgoing::Commit Outgoing::commit() {
     phase_ = "commit";
+    // From here on it is too late to cancel.
+    run_.interrupt().reset();
     run_.guest_stopped();
     run_.keeper()->rest();
     const Result<void> written = run_.disk().hand_to(acceptance_.destination, "running");
-    if (written) return {};
-    const Result<bool> committed = settle_commit();
-    if (committed && *committed) return {};
-    if (committed) return written;
-    // Neither side may run on a guess. It goes on here if host data turn out to be as they were.
-    run_.keeper()->go_on_when_renewed();
-    KZ_CHECK(run_.set_runtime_state(zone::State::running, {}));
-    return fail(Errc::unavailable,
-                "the commit could not be written ({}) nor host data be read ({}): the zone is stopped on "
-                "both hosts until the storage answers; it then goes on where host data say",
-                written.error().message(), committed.error().message());
+    if (written) return {CommitOutcome::done, {}};
+    const Result<storage::HostData> settled = run_.settle_host_data(kSettleTime);
+    if (settled && settled->owner == acceptance_.destination) return {CommitOutcome::done, {}};
+    if (settled) return {CommitOutcome::not_done, written.error()};
+    return {CommitOutcome::unknown,
+            Error(Errc::unavailable,
+                  fmt::format("the commit could not be written ({}) nor host data be read ({}): the zone "
+                              "stands still on both hosts until the storage answers; it then goes on where "
+                              "host data say",
+                              written.error().message(), settled.error().message()))};
 }
 
 // The end of the console's history, from the start of a line on.
@@ -322,7 +317,7 @@ Json Outgoing::report() const {
 
 // RESUME and DETACH: whatever happens now, the zone is the destination's.
 Result<Json> Outgoing::finish() {
-    const Result<Json> resumed = call("POST", "resume", carried_console(), kCallTime);
+    const Result<Json> resumed = call("POST", "resume", carried_console(), kCallTime, /*cancellable=*/false);
     const auto now = steady_clock::now();
     pause_ = std::chrono::duration_cast<milliseconds>(now - paused_);
     total_ = std::chrono::duration_cast<milliseconds>(now - begun_);
@@ -376,9 +371,17 @@ Result<Json> Outgoing::run() {
         return std::unexpected(roll_back(prepared.error()));
     if (request_.dry_run) return dry_run_end();
     if (const Result<void> moved = move_memory(); !moved) return std::unexpected(roll_back(moved.error()));
-    if (const Result<void> committed = commit(); !committed) {
-        if (committed.error().code() == Errc::unavailable) return std::unexpected(committed.error());
-        return std::unexpected(roll_back(committed.error()));
+    Commit committed = commit();
+    switch (committed.outcome) {
+        case CommitOutcome::done:
+            break;
+        case CommitOutcome::not_done:
+            return std::unexpected(roll_back(*committed.problem));
+        case CommitOutcome::unknown:
+            // Neither side may run on a guess.
+            run_.go_on_when_settled();
+            KZ_CHECK(run_.set_runtime_state(zone::State::running, {}));
+            return std::unexpected(*committed.problem);
     }
     return finish();
 }

@@ -9,6 +9,11 @@
 namespace kz::monitor {
 namespace {
 
+// Longer than the slowest commit of a source (monitor/incoming.cc).
+constexpr std::chrono::seconds kArrivalTime{120};
+constexpr std::chrono::milliseconds kArrivalStep{250};
+constexpr std::chrono::minutes kSettleTime{10};
+
 Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     KZ_CHECK(run.start_machine({.boot_args = boot_args, .machine_type = {}, .accel = {}, .incoming = false}));
     KZ_CHECK(run.write_host_state("running", std::nullopt));
@@ -102,6 +107,34 @@ Result<void> reboot_zone(ZoneRun& run, const std::string& boot_args) {
     return std::unexpected(std::move(booted).error().context("the zone was halted but did not boot again"));
 }
 
+namespace {
+
+// Whether the host data are those of a source that may still commit to this host.
+bool is_coming(const ZoneRun& run, const storage::HostData& data) {
+    return data.handover && run.host().owns(data.handover->to);
+}
+
+// The monitor died after all of the zone had come, and before the source has committed, or has not.
+Result<void> await_arrival(ZoneRun& run, const store::RuntimeRecord& runtime) {
+    KZ_CHECK(run.adopt_machine(runtime));
+    const auto loaded = qemu::query_migration(run.machine()->qmp());
+    const Deadline deadline = Deadline::after(kArrivalTime);
+    bool coming = loaded && loaded->status == qemu::MigrationStatus::completed;
+    while (coming && !deadline.passed()) {
+        const Result<storage::HostData> data = run.disk().read();
+        if (data && data->owner && run.host().owns(*data->owner)) {
+            KZ_CHECK(run.hold_lease());
+            return adopt_arrived(run);
+        }
+        coming = !data || is_coming(run, *data);
+        std::this_thread::sleep_for(kArrivalStep);
+    }
+    run.drop_machine();
+    KZ_CHECK(run.set_down(zone::State::configured, {}));
+    run.finish();
+    return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
+}
+
 // Storage that is out of reach may come back before the machine's guard ends it.
 Result<storage::HostData> hold_lease_with_patience(ZoneRun& run, const ProcessIdentity& machine) {
     while (true) {
@@ -114,12 +147,17 @@ Result<storage::HostData> hold_lease_with_patience(ZoneRun& run, const ProcessId
     }
 }
 
+}  // namespace
+
 Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     KZ_CHECK(run.open_disk());
     const Result<storage::HostData> data = hold_lease_with_patience(run, *runtime.qemu);
     if (!data) {
-        if (const Result<storage::HostData> others = run.disk().read())
+        if (const Result<storage::HostData> others = run.disk().read()) {
+            if (runtime.aux.contains(zone::Aux::migrating_in) && is_coming(run, *others))
+                return await_arrival(run, runtime);
             return give_up_machine(run, runtime, *others, data.error());
+        }
     }
     // All of it is in the image: it was not ended yet, or it was being filled from there.
     if (data && data->suspend) {
@@ -142,6 +180,16 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         run.guest_panicked = state == "guest-panicked";
         run.wake().signal();
         return {};
+    }
+    if (state != "running" && runtime.state != zone::State::ready) {
+        // The old monitor may have died over a write that says where the zone goes on, or that it is
+        // suspended.
+        KZ_TRY(const storage::HostData settled, run.settle_host_data(kSettleTime));
+        if (!settled.owner || !run.host().owns(*settled.owner)) {
+            run.drop_machine();
+            return give_up_machine(run, runtime, settled, Error(Errc::unavailable, "the zone has moved"));
+        }
+        if (settled.suspend) return finish_suspend(run, *settled.suspend);
     }
     // A migration that the old monitor had begun is over: its channels ended with it.
     if (data->handover) KZ_CHECK(run.write_host_state("running", std::nullopt));

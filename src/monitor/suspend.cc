@@ -25,6 +25,8 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::hours kStreamTime{2};
 constexpr std::chrono::seconds kSocketTime{10};
+// How long an operation waits for storage that has to tell what came of a write.
+constexpr std::chrono::minutes kSettleTime{10};
 
 // What the machine is made of, so that an image is never loaded into another one.
 std::vector<std::string> device_list(const ZoneRun& run) {
@@ -157,6 +159,17 @@ Result<void> read_image(ZoneRun& run, const image::ImageReader& reader) {
     return {};
 }
 
+// Host data forget the image. A write of unknown outcome is settled: given up too early, an image that is
+// consumed would be lost with the machine that holds its memory.
+Result<void> consume_image(ZoneRun& run, const storage::SuspendRecord& record) {
+    const Result<void> written = run.write_host_state("running", std::nullopt);
+    if (written) return {};
+    KZ_TRY(const storage::HostData settled, run.settle_host_data(kSettleTime));
+    if (!settled.suspend) return {};
+    if (settled.suspend->image_id == record.image_id) return std::unexpected(written.error());
+    return fail(Errc::wrong_state, "host data record another suspend image now");
+}
+
 }  // namespace
 
 Result<Json> suspend_zone(ZoneRun& run, Caller&) {
@@ -190,8 +203,17 @@ Result<Json> suspend_zone(ZoneRun& run, Caller&) {
     if (const Result<void> recorded = run.write_host_state("installed", record); !recorded) {
         // The write may have reached the disk all the same: then the image must stay, and the guest may not
         // go on.
-        const Result<storage::HostData> now = run.disk().settle();
-        if (!now || !now->suspend || now->suspend->image_id != record.image_id) {
+        const Result<storage::HostData> now = run.settle_host_data(kSettleTime);
+        if (!now) {
+            // Neither the image nor the stopped machine may be given up before the disk has told.
+            return std::unexpected(
+                Error(recorded.error())
+                    .context("suspend failed")
+                    .append(fmt::format("the storage does not tell whether the zone is suspended: it stands "
+                                        "still, and its image {} is kept, until 'zoneadm -z {} halt'",
+                                        record.location, run.zone())));
+        }
+        if (!now->suspend || now->suspend->image_id != record.image_id) {
             discard_image(run.paths(), record);
             return std::unexpected(go_on(run, recorded.error()));
         }
@@ -232,7 +254,7 @@ Result<void> resume_zone(ZoneRun& run, const storage::HostData& data) {
                      "the suspend image could not be loaded; the zone stays suspended");
     run.console().notice("resuming");
     // Consumed before the first instruction: from here on a crash boots afresh.
-    KZ_CHECK(run.write_host_state("running", std::nullopt));
+    KZ_CHECK(consume_image(run, *data.suspend));
     KZ_CHECK(run.record_owned());
     KZ_CHECK(run.run_guest());
     discard_image(run.paths(), *data.suspend);

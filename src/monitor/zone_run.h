@@ -57,6 +57,9 @@ class ZoneRun {
     Result<storage::HostData> hold_lease();
     // Of the machine that there is, once the lease is held; else nullptr.
     LeaseKeeper* keeper() { return keeper_.get(); }
+    // After a write of host data whose outcome is not known: waits, for `patience`, until the disk says for
+    // good what came of it. The guest must stand still. Errors: the storage's last.
+    Result<storage::HostData> settle_host_data(std::chrono::seconds patience);
     // The guest was stopped by an operation, and QEMU has answered.
     void guest_stopped();
     struct StartOptions {
@@ -82,6 +85,8 @@ class ZoneRun {
     // After an operation that failed. Where the storage does not answer now, the guest goes on when it does.
     // Returns what has come of it, for the user.
     std::string let_guest_go_on();
+    // The same where it is not known yet what host data say: they are settled before the guest goes on.
+    void go_on_when_settled();
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
     Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});
@@ -127,6 +132,7 @@ class ZoneRun {
     Result<void> record_machine();
     Result<void> watch_machine();
     LeaseActions lease_actions();
+    storage::Renewal renew_lease();
     Result<void> tell_guard(const std::function<Result<void>(GuardLink&)>& word);
     Result<void> stop_for_storage();
     Result<void> continue_after_storage();
@@ -148,6 +154,8 @@ class ZoneRun {
     std::mutex guard_mutex_;
     std::optional<GuardLink> guard_;  // by guard_mutex_
     std::unique_ptr<LeaseKeeper> keeper_;
+    // The next renewal must settle host data first.
+    std::atomic<bool> settle_first_ = false;
     // QEMU has stopped the guest because of an error of its disk.
     std::atomic<bool> stopped_by_disk_ = false;
     std::mutex fence_mutex_;

@@ -1,4 +1,6 @@
 // ZoneRun's lease on its disk: what the keeper works on, and what it does to the machine.
+#include <thread>
+
 #include "monitor/zone_run.h"
 
 namespace kz::monitor {
@@ -34,9 +36,18 @@ Result<void> ZoneRun::tell_guard(const std::function<Result<void>(GuardLink&)>& 
     return word(*guard_);
 }
 
+storage::Renewal ZoneRun::renew_lease() {
+    if (settle_first_) {
+        const Result<storage::HostData> settled = disk_->settle();
+        if (!settled) return {storage::RenewalOutcome::unreachable, settled.error().message(), {}};
+        settle_first_ = false;
+    }
+    return disk_->renew();
+}
+
 LeaseActions ZoneRun::lease_actions() {
     return {
-        .renew = [this] { return disk_->renew(); },
+        .renew = [this] { return renew_lease(); },
         .state = [this] { return disk_->lease_state(); },
         .next_renewal = [this] { return disk_->next_renewal(); },
         .may_run_until =
@@ -88,6 +99,22 @@ void ZoneRun::fence(const std::string& reason, bool lost) {
 ZoneRun::FenceReason ZoneRun::fence_reason() {
     const std::lock_guard lock(fence_mutex_);
     return fence_reason_;
+}
+
+Result<storage::HostData> ZoneRun::settle_host_data(std::chrono::seconds patience) {
+    constexpr std::chrono::milliseconds kStep{500};
+    const Deadline deadline = Deadline::after(patience);
+    while (true) {
+        Result<storage::HostData> settled = disk_->settle();
+        if (settled || deadline.passed() || machine_lost) return settled;
+        log_.error("host data are not settled yet: {}", settled.error().message());
+        std::this_thread::sleep_for(kStep);
+    }
+}
+
+void ZoneRun::go_on_when_settled() {
+    settle_first_ = true;
+    keeper_->go_on_when_renewed();
 }
 
 void ZoneRun::guest_stopped() {

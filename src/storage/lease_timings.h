@@ -25,6 +25,8 @@ struct LeaseTimings {
     // the two that contradict each other as the settings spell them.
     Result<void> check() const;
 
+    // How long storage that answers again may take to carry out what it was sent before.
+    Milliseconds late() const { return renew; }
     // What a clock that drifts and a machine that ends slowly are given beyond the owner's fence.
     Milliseconds margin() const { return takeover - fence; }
 };

@@ -100,9 +100,13 @@ Result<void> BootDisk::write_in_turn(storage::HostData data) {
 
 Result<storage::HostData> BootDisk::settle() {
     const std::lock_guard turn(parts_->turn);
+    // Storage that answers carries out what it was given before; only then does a look at it count.
+    KZ_CHECK(read_in_turn());
+    KZ_CHECK(parts_->clock.wait(parts_->timings.late(), -1));
     KZ_TRY(const storage::HostData found, read_in_turn());
     if (!found.owner || !parts_->host.owns(*found.owner)) return found;
-    // Written once more, it leaves no room for what may still be under way.
+    // Both slots: nothing of before can become the current one any more.
+    KZ_CHECK(write_in_turn(found));
     KZ_CHECK(write_in_turn(found));
     return read_in_turn();
 }

@@ -3,7 +3,8 @@
 //
 // The one place that decides ownership: every boot, attach, detach, install and hand-over asks here
 // (DESIGN.md section 5). Any thread may call any of it: what reads and writes host data takes turns, and
-// holds its turn for no longer than the storage takes. lease_state() and next_renewal() never wait for a
+// holds its turn for no longer than the storage takes; only settle() keeps it for some seconds, in which
+// nothing may be written. lease_state() and next_renewal() never wait for a
 // turn: they answer while the storage stalls.
 #pragma once
 
@@ -54,7 +55,7 @@ class BootDisk {
     // What read(), or a renewal, has found out of order but usable: a sentence, once. Empty: nothing.
     std::string take_warning();
     // After a write that failed, or whose outcome is not known: what the disk says, for good. No write of
-    // before can change it any more when this returns.
+    // before can change it any more when this returns. Takes some seconds (LeaseTimings::late()).
     Result<storage::HostData> settle();
 
     // New host data of this host, whatever the disk holds: install.
