@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +32,13 @@ Path guard_socket(const HostPaths& paths, const std::string& zone) {
     return paths.zone_run_dir(zone) / "guard.sock";
 }
 
+// Of a file, whatever becomes of its name. Nothing: there is none of that name.
+std::optional<std::pair<dev_t, ino_t>> file_identity(const Path& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) < 0) return std::nullopt;
+    return std::pair(status.st_dev, status.st_ino);
+}
+
 class Watch {
   public:
     Watch(const HostPaths& paths, std::string zone, Process machine, UniqueFd listener, UniqueFd log)
@@ -38,6 +46,7 @@ class Watch {
           zone_(std::move(zone)),
           machine_(std::move(machine)),
           listener_(std::move(listener)),
+          socket_(file_identity(guard_socket(paths_, zone_))),
           log_(std::move(log), fmt::format("guard[{}]", ::getpid())) {}
 
     void run();
@@ -51,11 +60,14 @@ class Watch {
     void start_monitor();
     void reap_started();
     bool must_fence() const { return until_ && BootClock::now() >= *until_; }
+    bool superseded() const;
+    Deadline hearing_time() const;
 
     const HostPaths& paths_;
     std::string zone_;
     Process machine_;
     UniqueFd listener_;
+    std::optional<std::pair<dev_t, ino_t>> socket_;  // the listener's name
     UniqueFd monitor_;
     Log log_;
     std::optional<BootClock::time_point> until_;
@@ -69,6 +81,20 @@ int Watch::next_look_ms() const {
     if (!until_) return adoption_ ? kLookAgainMs : -1;
     const auto left = std::chrono::ceil<milliseconds>(*until_ - BootClock::now()).count();
     return static_cast<int>(std::clamp<long long>(left, 0, kLookAgainMs));
+}
+
+// A monitor that waited too long for an answer of ours has given the machine to another guard: what we were
+// told last is out of date, and must not end a machine whose lease is good.
+bool Watch::superseded() const {
+    const auto now = file_identity(guard_socket(paths_, zone_));
+    return now && now != socket_;
+}
+
+// A monitor that stops in the middle of a word must not keep us from the moment.
+Deadline Watch::hearing_time() const {
+    if (!until_) return Deadline::after(kAnswerTime);
+    const auto left = std::chrono::ceil<milliseconds>(*until_ - BootClock::now());
+    return Deadline::after(std::clamp(left, milliseconds(0), milliseconds(kAnswerTime)));
 }
 
 void Watch::accept_monitor() {
@@ -95,7 +121,7 @@ Result<bool> Watch::take_note(const Json& words) {
 
 void Watch::hear_monitor() {
     const auto hear = [&]() -> Result<void> {
-        KZ_TRY(const Message message, receive_message(monitor_.get(), Deadline::after(kAnswerTime)));
+        KZ_TRY(const Message message, receive_message(monitor_.get(), hearing_time()));
         KZ_TRY(const Json words, parse_json(message.text));
         KZ_TRY(const bool noted, take_note(words));
         return send_message(monitor_.get(), Json{{"ok", noted}}.dump(), {}, Deadline::after(kAnswerTime));
@@ -141,6 +167,7 @@ void Watch::run() {
                                      pollfd{started_ ? started_->pidfd() : -1, POLLIN, 0}};
         if (::poll(polled.data(), polled.size(), next_look_ms()) < 0) continue;
         if (polled[0].revents != 0) break;
+        if ((must_fence() || polled[2].revents != 0) && superseded()) break;
         if (must_fence()) {
             log_.error("the lease on the storage has run out: ending the zone's machine");
             fence_process(machine_);

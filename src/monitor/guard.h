@@ -13,6 +13,9 @@
 // connection ends, the monitor has died: the guard starts another one, which adopts the machine, a few times
 // if need be; the moment stands meanwhile. So a machine without a living monitor stops in time to be taken
 // over by another host, whatever was killed, unless monitor and guard are killed both.
+//
+// A monitor that gets no answer starts another guard, which takes the socket's name. The one that it gave up
+// sees that when it is to act, and ends.
 #pragma once
 
 #include <string>

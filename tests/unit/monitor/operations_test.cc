@@ -23,7 +23,7 @@ class OperationsTest : public testing::Test {
         operations_ = std::make_unique<Operations>(*run_);
     }
     Result<Json> handle(const Json& request) {
-        Caller caller(ends_.first.get());
+        Caller caller(ends_.first.get(), {});
         // As it comes from the socket.
         return operations_->handle(parse_json(render_json(request)).value(), caller);
     }
