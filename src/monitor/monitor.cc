@@ -149,11 +149,12 @@ Result<void> end_arrival(ZoneRun& run, const std::string& reason) {
     return {};
 }
 
-// The disk is another host's.
-void give_up_lost_zone(ZoneRun& run, const std::string& reason) {
+// Its storage is out of reach, or another host's.
+void give_up_zone(ZoneRun& run, const std::string& reason) {
     run.end_machine();
     run.console().notice("halted");
-    if (const Result<void> recorded = run.set_down(zone::State::unavailable, {}, reason); !recorded)
+    const std::string advice = fmt::format("; once the storage answers: zoneadm -z {} attach", run.zone());
+    if (const Result<void> recorded = run.set_down(zone::State::unavailable, {}, reason + advice); !recorded)
         run.log().error("{}", recorded.error().message());
     run.finish();
 }
@@ -166,8 +167,8 @@ void handle_machine_end(ZoneRun& run) {
             : fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
                           (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
     run.log().error("{}", reason);
-    if (fenced.lost) return give_up_lost_zone(run, reason);
     const bool arriving = run.runtime().aux.contains(zone::Aux::migrating_in);
+    if (!fenced.text.empty() && !arriving) return give_up_zone(run, reason);
     if (const Result<void> ended = arriving ? end_arrival(run, reason) : halt_zone(run, reason); !ended)
         run.log().error("{}", ended.error().message());
 }

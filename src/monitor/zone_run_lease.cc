@@ -97,8 +97,16 @@ void ZoneRun::fence(const std::string& reason, bool lost) {
 }
 
 ZoneRun::FenceReason ZoneRun::fence_reason() {
-    const std::lock_guard lock(fence_mutex_);
-    return fence_reason_;
+    {
+        const std::lock_guard lock(fence_mutex_);
+        if (!fence_reason_.text.empty()) return fence_reason_;
+    }
+    using Kind = storage::LeaseState::Kind;
+    const Kind kind = lease_held_ ? disk_->lease_state().kind : Kind::valid;
+    // The guard was quicker, or this process stood still.
+    if (kind == Kind::must_fence || kind == Kind::lost)
+        return {"the lease on its storage had run out", kind == Kind::lost};
+    return {};
 }
 
 Result<storage::HostData> ZoneRun::settle_host_data(std::chrono::seconds patience) {
