@@ -36,10 +36,17 @@ constexpr std::array kCommands{
     ZoneadmCommand{"history", "history [--json]",
                    "Show the migrations, suspends and resumes of the zone on this host.", true, false,
                    zoneadm_history},
+    ZoneadmCommand{"image", "image info|verify file|SURI",
+                   "Show what a suspend image is, or check every record of it. Nothing is run. Where this\n"
+                   "\thost does not have the zone's key, info says so and shows what the header claims.",
+                   false, false, zoneadm_image},
     ZoneadmCommand{
-        "install", "install [-m manifest] [-x install-size=SIZE] [-x force-storage-overwrite[=ID,...]]",
+        "install",
+        "install [-m manifest] [-c profile.yaml|dir] [-x install-size=SIZE] "
+        "[-x force-storage-overwrite[=ID,...]]",
         "Install the configured zone onto its disk. Disks that do not exist are made, of install-size\n"
-        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.",
+        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.\n"
+        "\t-c names a profile of sysconfig create-profile: what the zone is called and who may log in.",
         true, true, zoneadm_install},
     ZoneadmCommand{
         "list", "list [-cinpvsd]",

@@ -41,6 +41,8 @@ struct BootOptions {
 
 struct InstallOptions {
     std::string manifest = "mini";
+    // A profile of sysconfig, or the folder that holds it; empty: the zone is what its configuration says.
+    std::string profile{};
     std::optional<std::uint64_t> install_size;  // of disks that are created
     // Disks that may hold something: all of them, or those of these ids.
     bool force_overwrite = false;

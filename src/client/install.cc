@@ -5,11 +5,13 @@
 
 #include <chrono>
 
+#include "base/text.h"
 #include "client/client.h"
 #include "client/locked_zone.h"
 #include "client/storage.h"
 #include "install/manifest.h"
 #include "install/mini.h"
+#include "install/mini_profile.h"
 #include "install/temp_folder.h"
 #include "monitor/suspend.h"
 #include "os/file.h"
@@ -61,8 +63,23 @@ std::vector<install::StaticAddress> static_addresses(const zone::Config& config)
     return addresses;
 }
 
+// Everything that would make the installer refuse a profile is found here, before anything has changed.
+Result<install::Profile> read_profile(const InstallOptions& options, const zone::Config& config) {
+    install::InstallRequest request;
+    if (options.profile.empty()) return request.profile;
+    KZ_TRY(request.profile, install::load_profile(options.profile));
+    KZ_CHECK_CONTEXT(install::plan_identity(request), options.profile);
+    for (const install::ProfileInterface& one : request.profile.interfaces) {
+        if (const auto index = parse_u64(one.name.substr(3)); !index || *index >= config.anets().size())
+            return fail(Errc::invalid_argument, "{}: the zone has no {}: it has {} anet resources",
+                        options.profile, one.name, config.anets().size());
+    }
+    return request.profile;
+}
+
 Result<void> build_disk(const store::Registry& registry, const zone::Config& config,
-                        const install::Manifest& manifest, InstallLog& log, const Reporter& reporter) {
+                        const install::Manifest& manifest, const install::Profile& profile, InstallLog& log,
+                        const Reporter& reporter) {
     KZ_TRY(const zone::Device device, store::BootDisk::device_of(config));
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
@@ -71,6 +88,7 @@ Result<void> build_disk(const store::Registry& registry, const zone::Config& con
     KZ_TRY(request.usable_bytes, storage::guest_bytes(volume->size_bytes()));
     request.zone_name = config.name();
     request.manifest = manifest;
+    request.profile = profile;
     request.cache_dir = registry.paths().cache_dir();
     request.work_dir = registry.paths().zone_dir(config.name());
     request.network = static_addresses(config);
@@ -134,6 +152,7 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
     KZ_CHECK(verify(zone, {}));
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     KZ_TRY(const install::Manifest manifest, install::load_manifest(options.manifest, HostPaths::share()));
+    KZ_TRY(const install::Profile profile, read_profile(options, config));
     constexpr std::uint64_t kDefaultSize = 16ULL << 30;
     KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     KZ_TRY(const std::vector<storage::Suri> created,
@@ -146,8 +165,9 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
         KZ_CHECK(registry_.ensure_keysource(zone));
         KZ_TRY(const std::string uuid, locked.ensure_uuid());
         KZ_CHECK(make_directories(paths().zone_dir(zone), 0700));
+        if (!options.profile.empty()) log.say(fmt::format("  SC Profile: {}", options.profile));
         log.say("Installation: Starting ...");
-        KZ_CHECK(build_disk(registry_, config, manifest, log, reporter));
+        KZ_CHECK(build_disk(registry_, config, manifest, profile, log, reporter));
         KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry_, config));
         KZ_CHECK(disk.initialize(uuid, "installed"));
         KZ_CHECK(locked.put_state(zone::State::installed));

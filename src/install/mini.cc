@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "install/gpt.h"
 #include "install/grub.h"
+#include "install/mini_profile.h"
 #include "install/mini_tree.h"
 #include "install/temp_folder.h"
 #include "install/tools.h"
@@ -141,12 +142,12 @@ Result<void> write_boot_area(int disk, const DiskLayout& layout, const Partition
     return {};
 }
 
-Result<void> fill_disk(const InstallRequest& request, const MiniParts& parts, const DiskLayout& layout,
-                       const std::string& uuid, const Activity& activity) {
+Result<void> fill_disk(const InstallRequest& request, const MiniParts& parts, const MiniIdentity& identity,
+                       const DiskLayout& layout, const std::string& uuid, const Activity& activity) {
     KZ_TRY(const TempFolder work, TempFolder::create(request.work_dir, "mini-"));
     const Path tree = work.path() / "root";
     KZ_CHECK(make_directories(tree, 0755));
-    KZ_CHECK(build_root_tree(parts, request, uuid, activity, tree));
+    KZ_CHECK(build_root_tree(parts, request, identity, uuid, activity, tree));
     KZ_TRY(GrubImages images, make_grub_images(uuid, work.path(), activity.cancel_fd));
     activity.say("Writing the disk");
     KZ_CHECK(activity.check());
@@ -169,9 +170,13 @@ Result<void> fill_disk(const InstallRequest& request, const MiniParts& parts, co
 
 Result<InstallReport> install_mini(const InstallRequest& request) {
     KZ_CHECK(check_request(request));
+    KZ_TRY(const MiniIdentity identity, plan_identity(request));
     KZ_TRY(const DiskLayout layout, plan_disk(request.usable_bytes));
     KZ_CHECK(open_disk(request));
     const Activity activity{request.progress, request.cancel_fd};
+    if (!identity.left_out.empty())
+        activity.say("A mini zone does not have what the profile asks for: {}",
+                     join(identity.left_out, ", "));
     KZ_TRY(PackageCache cache, PackageCache::open(request.cache_dir, activity));
     KZ_TRY(const PackageSet set, cache.fetch(request.manifest.name, request.manifest.packages));
     KZ_TRY(const MiniParts parts, find_mini_parts(set, request.manifest));
@@ -181,7 +186,7 @@ Result<InstallReport> install_mini(const InstallRequest& request) {
     for (const UnpackedPackage& package : set.packages) {
         report.packages.push_back(fmt::format("{} {}", package.name, package.version));
     }
-    KZ_CHECK(fill_disk(request, parts, layout, report.root_uuid, activity));
+    KZ_CHECK(fill_disk(request, parts, identity, layout, report.root_uuid, activity));
     return report;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "install/manifest.h"
+#include "install/profile.h"
 #include "os/paths.h"
 
 namespace kz::install {
@@ -25,12 +26,13 @@ struct StaticAddress {
 struct InstallRequest {
     Path disk;                       // a raw file or a block device; exists, and its content is lost
     std::uint64_t usable_bytes = 0;  // what the zone sees of it; what lies behind is not touched
-    std::string zone_name;           // becomes the host name
+    std::string zone_name;           // becomes the host name, unless the profile has another
     Manifest manifest;
+    Profile profile;
     Path cache_dir;  // packages are kept here (HostPaths::cache_dir())
     Path work_dir;   // some 30 MiB are used in here for the time of the installation
     Path share_dir = HostPaths::share();
-    std::vector<StaticAddress> network;
+    std::vector<StaticAddress> network;              // of interfaces that the profile does not name
     std::function<void(std::string_view)> progress;  // one line without its end
     int cancel_fd = -1;                              // readable: give up
 };

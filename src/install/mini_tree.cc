@@ -25,6 +25,11 @@ class TreeBuilder {
         outcome_ = make_directories(root_ / path, 0755);
         if (outcome_) set_mode(path, mode);
     }
+    void owned_directory(const Path& path, mode_t mode, uid_t owner) {
+        directory(path, mode);
+        const Path full = root_ / path;
+        if (outcome_ && ::chown(full.c_str(), owner, owner) != 0) outcome_ = fail_errno(errno, full.string());
+    }
     void file(const Path& path, mode_t mode, std::string_view content) {
         directory(path.parent_path(), 0755);
         if (!outcome_) return;
@@ -112,24 +117,25 @@ void add_modules(TreeBuilder& tree, const MiniParts& parts, const Manifest& mani
     tree.file("etc/modules", 0644, join(manifest.modules, "\n") + "\n");
 }
 
-void add_identity(TreeBuilder& tree, const InstallRequest& request) {
-    tree.file("etc/hostname", 0644, request.zone_name + "\n");
+void add_identity(TreeBuilder& tree, const MiniIdentity& identity) {
+    tree.file("etc/hostname", 0644, identity.host_name + "\n");
     tree.file("etc/hosts", 0644,
-              fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", request.zone_name));
-    std::string network = "# INTERFACE ADDRESS/PREFIX [ROUTER], or INTERFACE none; others use DHCP.\n";
-    for (const StaticAddress& one : request.network) {
-        network += fmt::format("{} {} {}\n", one.interface, one.address, one.router);
-    }
-    tree.file("etc/kz/network", 0644, network);
-    for (const ManifestFile& file : request.manifest.files) {
+              fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", identity.host_name));
+    tree.file("etc/kz/network", 0644, identity.network);
+    for (const MiniHome& home : identity.homes)
+        tree.owned_directory(home.path.relative_path(), 0700, home.owner);
+}
+
+void add_files(TreeBuilder& tree, const std::vector<ManifestFile>& files) {
+    for (const ManifestFile& file : files)
         tree.file(file.path.relative_path(), file.mode, file.content);
-    }
 }
 
 }  // namespace
 
 Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& request,
-                             std::string_view root_uuid, const Activity& activity, const Path& root) {
+                             const MiniIdentity& identity, std::string_view root_uuid,
+                             const Activity& activity, const Path& root) {
     KZ_TRY(const Bytes initramfs, build_initramfs(parts, request.manifest, request.share_dir));
     TreeBuilder tree(root);
     tree.directory("", 0755);
@@ -137,7 +143,9 @@ Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& reque
     add_shells(tree, parts, activity);
     add_overlay(tree, request.share_dir);
     add_modules(tree, parts, request.manifest);
-    add_identity(tree, request);
+    add_identity(tree, identity);
+    add_files(tree, identity.files);
+    add_files(tree, request.manifest.files);
     tree.copy(parts.kernel, "boot/vmlinuz", 0644);
     tree.file("boot/initrd.img", 0644, as_text(initramfs));
     tree.file("boot/grub/grub.cfg", 0644, make_grub_config(root_uuid, request.manifest.kernel_arguments));

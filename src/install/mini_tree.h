@@ -9,6 +9,7 @@
 #include "install/activity.h"
 #include "install/kernel_modules.h"
 #include "install/mini.h"
+#include "install/mini_profile.h"
 #include "install/packages.h"
 
 namespace kz::install {
@@ -29,6 +30,7 @@ Result<Bytes> build_initramfs(const MiniParts& parts, const Manifest& manifest, 
 
 // Fills the existing, empty folder `tree`, boot loader's configuration included.
 Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& request,
-                             std::string_view root_uuid, const Activity& activity, const Path& tree);
+                             const MiniIdentity& identity, std::string_view root_uuid,
+                             const Activity& activity, const Path& tree);
 
 }  // namespace kz::install

@@ -84,6 +84,27 @@ TEST_F(MiniTest, TheDiskHoldsAllAndTheHostsPartIsUntouched) {
     EXPECT_TRUE(std::filesystem::is_empty(request.work_dir));
 }
 
+TEST_F(MiniTest, AProfileIsApplied) {
+    std::vector<std::string> said;
+    request.progress = [&](std::string_view line) { said.emplace_back(line); };
+    request.profile.host_name = "db7";
+    request.profile.keyboard.layout = "de";
+    request.profile.users = {{"jack", "Jack", "", "", "", {}}};
+    request.profile.interfaces = {{"eth0", false, false, {"192.0.2.9/24"}, {}, {"192.0.2.53"}, {}}};
+    const auto report = install_mini(request);
+    ASSERT_TRUE(report) << report.error().message();
+    EXPECT_EQ(cat("/etc/hostname"), "db7\n");
+    EXPECT_THAT(cat("/etc/hosts"), HasSubstr("127.0.1.1\tdb7\n"));
+    EXPECT_THAT(cat("/etc/kz/network"), HasSubstr("\neth0 192.0.2.9/24 \n"));
+    EXPECT_EQ(cat("/etc/resolv.conf"), "nameserver 192.0.2.53\n");
+    EXPECT_THAT(cat("/etc/passwd"), HasSubstr("\njack:x:1000:1000:Jack:/home/jack:/bin/bash\n"));
+    EXPECT_THAT(cat("/etc/shadow"), HasSubstr("\njack:*:"));
+    EXPECT_THAT(debugfs("stat /etc/shadow"), HasSubstr("Mode:  0600"));
+    EXPECT_THAT(debugfs("stat /home/jack"), HasSubstr("User:  1000   Group:  1000"));
+    EXPECT_THAT(said,
+                ::testing::Contains("A mini zone does not have what the profile asks for: the keyboard"));
+}
+
 TEST_F(MiniTest, ASecondOneNeedsNoApt) {
     ASSERT_TRUE(install_mini(request));
     put(folder() / "offline", "");
