@@ -66,5 +66,6 @@ int zoneadm_reboot(const ZoneadmCall& call);
 int zoneadm_suspend(const ZoneadmCall& call);
 int zoneadm_migrate(const ZoneadmCall& call);
 int zoneadm_history(const ZoneadmCall& call);
+int zoneadm_image(const ZoneadmCall& call);
 
 }  // namespace kz::cli

@@ -89,6 +89,10 @@ Result<bool> mac_fits(const Block& block, const Secret& mac_key) {
 
 }  // namespace
 
+std::string_view layout_name(Layout layout) {
+    return layout == Layout::pages ? "pages" : "channels";
+}
+
 Result<Secret> derive_mac_key(ByteView keysource, const Salt& salt) {
     return crypto::hkdf_sha256(keysource, salt, "kzones image mac", crypto::kSha256Size);
 }
@@ -129,7 +133,8 @@ Result<Header> decode_header(const Block& block) {
         return fail(Errc::corrupt, "the image's header is damaged");
     Header header;
     ImageInfo& info = header.info;
-    if (block[16] != static_cast<Byte>(Layout::channels))
+    info.layout = static_cast<Layout>(block[16]);
+    if (info.layout != Layout::channels && info.layout != Layout::pages)
         return fail(Errc::unsupported, "a suspend image of layout {}", block[16]);
     KZ_TRY(info.cipher, crypto::cipher_from_number(block[17]));
     info.channel_count = load_le<std::uint32_t>(&block[20]);

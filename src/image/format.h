@@ -21,7 +21,7 @@
 //     0  8   magic "KZIMAGE1"
 //     8  u32 version: 1
 //    12  u32 header length: 4096
-//    16  u8  layout: 1 channels (2 is kept for pages)
+//    16  u8  layout: 1 channels, 2 pages (image/page_table.h)
 //    17  u8  cipher (crypto/cipher.h; never `none`)
 //    18  u16 0
 //    20  u32 number of channels, 1 to 1024

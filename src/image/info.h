@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crypto/cipher.h"
@@ -12,8 +13,9 @@ namespace kz::image {
 // The numbers are on disks: append only, 0 is never valid.
 enum class Layout : std::uint8_t {
     channels = 1,  // the recorded channels of one migration, to be replayed
-    pages = 2,     // kept for images whose memory is addressed by page; not written yet
+    pages = 2,     // memory by page (image/page_table.h), to be served in any order
 };
+std::string_view layout_name(Layout layout);
 
 struct ImageInfo {
     std::string image_id;   // uuid text; made by ImageWriter
@@ -28,9 +30,9 @@ struct ImageInfo {
     std::vector<std::string> devices;  // all that the machine was made of, in a stable order
     std::uint64_t created_ms = 0;      // UTC, milliseconds since 1970
     std::uint32_t channel_count = 0;   // 1 to kMaxChannels (image/format.h)
+    Layout layout = Layout::channels;
     // Set by ImageWriter.
     crypto::Cipher cipher = crypto::kDefaultCipher;
-    Layout layout = Layout::channels;
 };
 
 // What an image holds.

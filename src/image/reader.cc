@@ -182,7 +182,8 @@ Result<Bytes> ImageReader::read(std::uint32_t number, std::uint64_t offset, std:
     return out;
 }
 
-Result<ImageTotals> ImageReader::verify_all(int cancel_fd) const {
+Result<ImageTotals> ImageReader::verify_all(int cancel_fd,
+                                            const std::function<void(const ImageTotals&)>& progress) const {
     ImageTotals seen{.file_bytes = totals().file_bytes};
     for (std::uint32_t number = 0; number < info().channel_count; ++number) {
         KZ_TRY(const std::unique_ptr<ImageChannelReader> from, channel(number));
@@ -194,6 +195,7 @@ Result<ImageTotals> ImageReader::verify_all(int cancel_fd) const {
             if (chunk.plain.empty()) break;
             seen.plain_bytes += chunk.plain.size();
             ++seen.records;
+            if (progress) progress(seen);
         }
     }
     if (seen.plain_bytes != totals().plain_bytes || seen.sealed_bytes != totals().sealed_bytes ||
@@ -204,7 +206,11 @@ Result<ImageTotals> ImageReader::verify_all(int cancel_fd) const {
 
 Result<ImageInfo> read_info(const Path& path) {
     KZ_TRY(const std::unique_ptr<Medium> medium, open_file_medium(path));
-    KZ_TRY(const Block block, read_header_block(*medium));
+    return read_info(*medium);
+}
+
+Result<ImageInfo> read_info(Medium& medium) {
+    KZ_TRY(const Block block, read_header_block(medium));
     KZ_TRY(Header header, decode_header(block));
     return std::move(header.info);
 }

@@ -2,6 +2,7 @@
 // src/monitor and src/cli.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "image/info.h"
@@ -50,8 +51,10 @@ class ImageReader {
     // `length` bytes (at most 64 MiB) of a channel's plain stream.
     Result<Bytes> read(std::uint32_t number, std::uint64_t offset, std::size_t length) const;
 
-    // Opens every record. Errc::cancelled when cancel_fd, unless -1, becomes readable.
-    Result<ImageTotals> verify_all(int cancel_fd = -1) const;
+    // Opens every record; `progress`, unless empty, is told after each. Errc::cancelled when cancel_fd,
+    // unless -1, becomes readable.
+    Result<ImageTotals> verify_all(int cancel_fd = -1,
+                                   const std::function<void(const ImageTotals&)>& progress = {}) const;
 
   private:
     struct State;
@@ -62,5 +65,6 @@ class ImageReader {
 
 // The header's fields without the key, so NOT AUTHENTICATED: for messages only ("an image of zone ant1").
 Result<ImageInfo> read_info(const Path& path);
+Result<ImageInfo> read_info(Medium& medium);
 
 }  // namespace kz::image

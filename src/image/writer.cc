@@ -119,7 +119,6 @@ Result<ImageWriter> ImageWriter::create(std::unique_ptr<Medium> medium, ImageInf
     state->taken.resize(info.channel_count);
     state->header.info = std::move(info);
     state->header.info.cipher = cipher;
-    state->header.info.layout = Layout::channels;
     KZ_TRY(state->header.info.image_id, random_uuid());
     KZ_CHECK(crypto::fill_random(state->header.salt));
     KZ_TRY(state->mac_key, derive_mac_key(keysource, state->header.salt));

@@ -24,7 +24,7 @@ class ImageChannelWriter : public stream::ChannelWriter {
 
 class ImageWriter {
   public:
-    // info: everything but image_id, cipher and layout, which are set here. The cipher must not be `none`.
+    // info: everything but image_id and cipher, which are set here. The cipher must not be `none`.
     // Errors: Errc::invalid_argument, Errc::busy, Errc::no_space, Errc::permission, Errc::io.
     static Result<ImageWriter> create(const Path& path, ImageInfo info, ByteView keysource,
                                       crypto::Cipher cipher,

@@ -76,7 +76,7 @@ TEST(ImageFormat, NewerVersionsAndLayoutsAreNamed) {
     EXPECT_EQ(decode_header(block).error().message(), "a suspend image of version 2");
     EXPECT_EQ(decode_header(block).error().code(), Errc::unsupported);
     Header pages = golden_header();
-    pages.info.layout = Layout::pages;
+    pages.info.layout = static_cast<Layout>(3);
     EXPECT_EQ(decode_header(encode_header(pages, golden_key()).value()).error().code(), Errc::unsupported);
     EXPECT_EQ(decode_header(Block{}).error().message(), "not a suspend image");
 }
