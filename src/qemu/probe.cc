@@ -1,16 +1,12 @@
 #include "qemu/probe.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 
 #include "base/text.h"
-#include "os/io.h"
-#include "os/process.h"
-#include "os/socket.h"
+#include "qemu/bare_qemu.h"
 #include "qemu/probe_answers.h"
 #include "qemu/probe_cache.h"
 #include "qemu/qmp.h"
@@ -34,65 +30,6 @@ Result<Path> find_binary(const Path& binary) {
         }
     }
     return fail(Errc::not_found, "{}: not found; install QEMU (Debian package qemu-system-x86)", name);
-}
-
-// A QEMU without a machine, ended when it goes out of scope.
-class Instance {
-  public:
-    static Result<Instance> start(const Path& binary);
-    Instance(Instance&&) = default;
-    ~Instance() {
-        if (process_.pidfd() >= 0) process_.kill_and_wait();
-    }
-
-    Result<std::unique_ptr<Qmp>> attach(Deadline deadline);
-
-  private:
-    Instance(Process process, UniqueFd socket, UniqueFd errors)
-        : process_(std::move(process)), socket_(std::move(socket)), errors_(std::move(errors)) {}
-    std::string last_words();
-
-    Process process_;
-    UniqueFd socket_;
-    UniqueFd errors_;  // what it writes to its standard error
-};
-
-Result<Instance> Instance::start(const Path& binary) {
-    KZ_TRY(auto sockets, unix_socket_pair());
-    std::array<int, 2> ends{};
-    if (::pipe2(ends.data(), O_CLOEXEC) < 0) return fail_errno(errno, "pipe");
-    UniqueFd errors(ends[0]);
-    const UniqueFd errors_of_child(ends[1]);
-    SpawnOptions options;
-    options.argv = {binary.string(),
-                    "-machine",
-                    "none",
-                    "-nodefaults",
-                    "-no-user-config",
-                    "-display",
-                    "none",
-                    "-chardev",
-                    "socket,id=qmp,fd=3",
-                    "-mon",
-                    "chardev=qmp,mode=control"};
-    options.fds = {{sockets.second.get(), 3}, {errors_of_child.get(), 2}};
-    KZ_TRY(Process process, Process::spawn(options));
-    return Instance(std::move(process), std::move(sockets.first), std::move(errors));
-}
-
-std::string Instance::last_words() {
-    std::array<Byte, 1024> buffer;
-    const auto got = read_some(errors_.get(), buffer, Deadline::after(std::chrono::milliseconds(0)));
-    if (!got || *got == 0) return {};
-    const std::string text(trim(as_text(ByteView(buffer).first(*got))));
-    return text.empty() ? text : " (" + text + ")";
-}
-
-Result<std::unique_ptr<Qmp>> Instance::attach(Deadline deadline) {
-    auto qmp = Qmp::attach(std::move(socket_), deadline);
-    if (qmp) return qmp;
-    process_.kill_and_wait();
-    return fail(qmp.error().code(), "{}{}", qmp.error().message(), last_words());
 }
 
 Result<std::set<std::string>> ask_names(Qmp& qmp, std::string_view command, const char* key,
@@ -136,7 +73,7 @@ Result<QemuInfo> probe_qemu(const ProbeOptions& options) {
     if (!options.cache_dir.empty()) {
         if (auto known = load_probe(options.cache_dir, binary, stamp)) return *std::move(known);
     }
-    KZ_TRY_CONTEXT(Instance instance, Instance::start(binary), binary.string());
+    KZ_TRY_CONTEXT(BareQemu instance, BareQemu::start(binary), binary.string());
     KZ_TRY_CONTEXT(auto qmp, instance.attach(options.deadline), binary.string());
     KZ_TRY_CONTEXT(QemuInfo info, ask(*qmp, binary, options.deadline), binary.string());
     if (!options.cache_dir.empty()) {

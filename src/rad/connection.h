@@ -5,6 +5,7 @@
 // here are destroyed, and their destructors clean up what was begun for that source.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -18,6 +19,9 @@ struct Attachment {
     Attachment(const Attachment&) = delete;
     Attachment& operator=(const Attachment&) = delete;
     virtual ~Attachment() = default;
+    // Whether the connection may be silent for as long as it likes while this is attached: a client that is
+    // gone is found out by TCP's keepalive.
+    virtual bool holds_connection() const { return false; }
 };
 
 // Used by one thread: that of its connection.
@@ -33,6 +37,11 @@ class ConnectionContext {
     T* find(std::string_view name) const {
         const auto found = objects_.find(name);
         return found == objects_.end() ? nullptr : dynamic_cast<T*>(found->second.get());
+    }
+    // Whether anything attached holds the connection.
+    bool held() const {
+        return std::ranges::any_of(objects_,
+                                   [](const auto& each) { return each.second->holds_connection(); });
     }
     // Gives it back without destroying it; null when there is none.
     std::unique_ptr<Attachment> detach(std::string_view name) {

@@ -89,7 +89,8 @@ void Exchange::serve(migrate::Transport& transport, PeerIdentity peer) {
 bool Exchange::serve_one(migrate::Transport& transport, migrate::HttpReader& reader, PeerIdentity& peer,
                          ConnectionContext& context) {
     const bool known = admit_(peer, context) == Admission::admitted;
-    const auto more = reader.wait(transport, known ? Deadline::after(limits_.idle) : grace_);
+    const Deadline patience = context.held() ? Deadline::never() : Deadline::after(limits_.idle);
+    const auto more = reader.wait(transport, known ? patience : grace_);
     if (!more || !*more) return false;
     // Again: the key may have been revoked, or authorised, since the last request.
     const Admission admission = admit_(peer, context);

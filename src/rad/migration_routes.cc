@@ -12,6 +12,8 @@ using client::IncomingMove;
 struct MoveInProgress : Attachment {
     MoveInProgress(std::string zone_name, std::unique_ptr<IncomingMove> begun)
         : zone(std::move(zone_name)), move(std::move(begun)) {}
+    // The source says nothing while the memory moves, however long that takes.
+    bool holds_connection() const override { return true; }
     std::string zone;
     std::unique_ptr<IncomingMove> move;
 };

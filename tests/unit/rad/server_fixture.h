@@ -45,6 +45,13 @@ class Tracker : public Attachment {
     std::atomic<int>& ended_;
 };
 
+// Keeps its connection, as a migration does.
+class Holder : public Tracker {
+  public:
+    using Tracker::Tracker;
+    bool holds_connection() const override { return true; }
+};
+
 // A host "node2" with a server, and the files of a client "node1".
 class ServerTest : public testing::Test {
   protected:
@@ -86,6 +93,14 @@ class ServerTest : public testing::Test {
                     [](Request&) -> Result<Json> { throw std::runtime_error("a fault of ours"); });
         router_.add("POST", "/begin", {Need::operate}, [this](Request& request) -> Result<Json> {
             request.connection.attach("migration", std::make_unique<Tracker>(ended_));
+            return Json();
+        });
+        router_.add("POST", "/hold", {Need::operate}, [this](Request& request) -> Result<Json> {
+            request.connection.attach("migration", std::make_unique<Holder>(ended_));
+            return Json();
+        });
+        router_.add("POST", "/let-go", {Need::operate}, [](Request& request) -> Result<Json> {
+            request.connection.detach("migration");
             return Json();
         });
         router_.add("POST", "/count", {Need::operate}, [](Request& request) -> Result<Json> {

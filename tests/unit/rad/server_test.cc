@@ -232,6 +232,20 @@ TEST_F(ServerTest, AnIdleConnectionEnds) {
     EXPECT_TRUE(until([&] { return server_->connection_count() == 0; }));
 }
 
+TEST_F(ServerTest, AMigrationMayBeSilentForLongerThanOthers) {
+    start({.idle = 30ms});
+    authorize();
+    auto moving = connect().value();
+    ASSERT_TRUE(post(moving, "/hold").has_value());
+    auto other = connect().value();
+    ASSERT_TRUE(post(other, "/begin").has_value());
+    // The one that does not hold its connection has lost it, and the silence was as long for both.
+    ASSERT_TRUE(until([&] { return ended_ == 1; }));
+    EXPECT_TRUE(post(moving, "/count").has_value());
+    ASSERT_TRUE(post(moving, "/let-go").has_value());
+    EXPECT_TRUE(until([&] { return server_->connection_count() == 0; }));
+}
+
 TEST_F(ServerTest, AClientThatNeverFinishesItsHandshakeIsDropped) {
     start({.handshake = 30ms});
     const UniqueFd fd = tcp_connect(address_.host, address_.port, soon()).value();
