@@ -3,7 +3,8 @@
 A transcript is a text of sessions at one or more terminals:
 
     % a comment
-    @root node1                     from here on at terminal "root", a shell on node1; opened when first named
+    @root node1                     from here on at terminal "root", a shell on node1; opened when first named, with the
+                                    prompt that stands first
     # zoneadm list -cv              a prompt and what is typed at it: "# ", "node1# ", "zonecfg:ant1> ", "ant1:~# ";
                                     nothing after the prompt: it is waited for, and nothing typed
       ID NAME   ...                 what it prints, up to the next prompt
@@ -24,7 +25,7 @@ from kzlab.screen import displayed
 from kzlab.terminal import TerminalTimeout
 
 PROMPT = re.compile(r"((?:[\w.@-]+:[~/][^ ]*)?[#$] |[\w.-]+# |zonecfg:[\w.:-]+> )(.*)")
-TERMINAL = re.compile(r"@(\w+)(?: (\w+))?")
+TERMINAL = re.compile(r"@([\w-]+)(?: ([\w-]+))?")
 SHELL = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
 
 
@@ -98,8 +99,8 @@ def expression_of(lines):
 class Session:
     """One terminal of a transcript."""
 
-    def __init__(self, node, columns=160):
-        self.terminal = node.terminal(SHELL, env={"PS1": "# "}, columns=columns)
+    def __init__(self, node, prompt, environment, columns=160):
+        self.terminal = node.terminal(SHELL, env={"PS1": prompt} | environment, columns=columns)
         self._position = 0
 
     def await_step(self, step, timeout):
@@ -135,17 +136,26 @@ class Session:
         self._position += len(echo)
 
 
-def replay(file, lab, replacements=None, timeout=60):
-    """Replays the transcript in `file`. Returns what was shown, by terminal. TranscriptError says what differs."""
+def first_prompt(steps, terminal):
+    return next((step.prompt for step in steps if step.terminal == terminal and step.prompt), "# ")
+
+
+def replay(file, lab, replacements=None, timeout=60, hosts=None, environment=None, before=None):
+    """Replays the transcript in `file`. Returns what was shown, by terminal. TranscriptError says what differs.
+    `hosts`: name of host in the transcript -> of the node that plays it, where they differ. `environment`: name of host
+    in the transcript -> variables of its shells. `before`: what is typed -> what is called just before that is typed."""
     nodes, steps = parse(pathlib.Path(file).read_text(), replacements)
     sessions = {}
     try:
         for step in steps:
             if step.terminal not in sessions:
-                sessions[step.terminal] = Session(lab.node(nodes[step.terminal]))
+                host = nodes[step.terminal]
+                sessions[step.terminal] = Session(lab.node((hosts or {}).get(host, host)),
+                                                  first_prompt(steps, step.terminal), (environment or {}).get(host, {}))
             session = sessions[step.terminal]
             session.await_step(step, timeout)
             if step.typed is not None:
+                (before or {}).get(step.typed, lambda: None)()
                 session.type_step(step, timeout)
         return {name: displayed(session.terminal.text) for name, session in sessions.items()}
     except TerminalTimeout as error:

@@ -21,17 +21,20 @@ def wait_until(condition, what, timeout=30):
 
 
 class LabCase(unittest.TestCase):
-    """Tests in one lab; a class sets `nodes`, and `services` when its zones move between them. A test leaves zones as
-    it found them, or uses one of its own."""
+    """Tests in one lab; a class sets `nodes`, `services` when its zones move between them, `storage` when it needs the
+    storage host, and `aliases` for further names of hosts. A test leaves zones as it found them, or uses one of its
+    own."""
     nodes = ("node1",)
     services = False
+    storage = False
+    aliases = None
     packages = True
     longMessage = True
 
     @classmethod
     def setUpClass(cls):
         cache = ensure_packages() if cls.packages else None
-        cls.lab = cls.enterClassContext(Lab(nodes=cls.nodes, cache=cache))
+        cls.lab = cls.enterClassContext(Lab(nodes=cls.nodes, cache=cache, storage=cls.storage, aliases=cls.aliases))
         if cls.services:
             cls.lab.trust()
             cls.lab.services()
