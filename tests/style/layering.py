@@ -33,7 +33,7 @@ ALLOWED = {
     "install": {"base", "os", "crypto", "zone", "storage"},
     "client": _below("client"),
     "rad": {"base", "os", "crypto", "zone", "zonecfg", "storage", "store", "stream", "migrate", "client"},
-    "cli": {"base", "os", "zone", "zonecfg", "storage", "store", "migrate", "client"},
+    "cli": {"base", "os", "zone", "zonecfg", "storage", "store", "migrate", "install", "client"},
     "bin": _below("bin"),
 }
 # Header folders of a library, and the one floor that may know them.
