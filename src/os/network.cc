@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "os/file.h"
+#include "os/network_vlan.h"
 
 namespace kz {
 namespace {
@@ -26,7 +27,8 @@ Result<ifreq> request_for(const std::string& name) {
     return request;
 }
 
-Result<void> configure_tap(const std::string& tap, const std::string& bridge, std::optional<unsigned> mtu) {
+Result<void> configure_tap(const std::string& tap, const std::string& bridge, std::optional<unsigned> mtu,
+                           std::optional<unsigned> vlan) {
     const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!control) return fail_errno(errno, "socket");
     KZ_TRY(ifreq on_tap, request_for(tap));
@@ -39,6 +41,7 @@ Result<void> configure_tap(const std::string& tap, const std::string& bridge, st
     on_bridge.ifr_ifindex = static_cast<int>(::if_nametoindex(tap.c_str()));
     if (::ioctl(control.get(), SIOCBRADDIF, &on_bridge) < 0)
         return fail_errno(errno, fmt::format("adding {} to bridge {}", tap, bridge));
+    if (vlan) KZ_CHECK(make_access_port(tap, bridge, *vlan));
     on_tap.ifr_flags = IFF_UP;
     if (::ioctl(control.get(), SIOCSIFFLAGS, &on_tap) < 0)
         return fail_errno(errno, fmt::format("bringing {} up", tap));
@@ -69,7 +72,7 @@ bool interface_exists(const std::string& name) {
     return ::if_nametoindex(name.c_str()) != 0;
 }
 
-Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu) {
+Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu, std::optional<unsigned> vlan) {
     if (!interface_exists(bridge))
         return fail(Errc::not_found, "bridge '{}' does not exist on this host", bridge);
     KZ_TRY(UniqueFd fd, open_file("/dev/net/tun", O_RDWR | O_NONBLOCK));
@@ -78,7 +81,7 @@ Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu) {
     request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
     if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) return fail_errno(errno, "creating a tap");
     Tap tap{std::move(fd), request.ifr_name};
-    KZ_CHECK(configure_tap(tap.name, bridge, mtu));
+    KZ_CHECK(configure_tap(tap.name, bridge, mtu, vlan));
     return tap;
 }
 

@@ -17,12 +17,13 @@ std::vector<std::string> list_bridges();
 bool interface_exists(const std::string& name);
 
 // Creates a tap that lives as long as the descriptor, with a virtio-net header, puts it into `bridge` and
-// brings it up. The kernel chooses the name ("kztap0"...). Errors: Errc::not_found when the bridge does not
-// exist.
+// brings it up; with `vlan` as an access port of that VLAN (os/network_vlan.h). The kernel chooses the name
+// ("kztap0"...). Errors: Errc::not_found when the bridge does not exist.
 struct Tap {
     UniqueFd fd;
     std::string name;
 };
-Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu);
+Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu,
+                       std::optional<unsigned> vlan = {});
 
 }  // namespace kz
