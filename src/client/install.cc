@@ -124,7 +124,11 @@ Result<void> erase_or_destroy(const zone::Config& config, const zone::Device& de
     KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
     KZ_TRY(const bool exists, storage::volume_exists(suri, access));
     if (!exists) return {};
-    if (destroy_all || made_by_template(config, device.id)) return storage::destroy_volume(suri, access);
+    if (destroy_all || made_by_template(config, device.id)) {
+        const Result<void> destroyed = storage::destroy_volume(suri, access);
+        // LUNs and devices stay, and lose their host data.
+        if (destroyed || destroyed.error().code() != Errc::unsupported) return destroyed;
+    }
     if (!boot_disk) return {};
     KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
     return storage::HostDataArea::erase(*volume);
@@ -152,6 +156,7 @@ Result<void> Client::install(const std::string& zone, const InstallOptions& opti
     KZ_CHECK(verify(zone, {}));
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     KZ_TRY(const install::Manifest manifest, install::load_manifest(options.manifest, HostPaths::share()));
+    KZ_CHECK(check_one_boot_disk(config, options.manifest));
     KZ_TRY(const install::Profile profile, read_profile(options, config));
     constexpr std::uint64_t kDefaultSize = 16ULL << 30;
     KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "storage/contents.h"
 #include "storage/host_data.h"
 #include "storage/volume.h"
@@ -33,7 +34,30 @@ std::unexpected<Error> holds_something(const zone::Device& device, const storage
                 boot_disk ? "to overwrite it" : "to give it to the new zone as it is", device.id);
 }
 
+std::string clearing_boot_priority(const std::string& zone, const std::vector<zone::Device>& devices) {
+    std::string commands;
+    for (const zone::Device& device : devices)
+        commands +=
+            fmt::format("{}select device id={}; clear bootpri; end", commands.empty() ? "" : "; ", device.id);
+    return fmt::format("zonecfg -z {} '{}'", zone, commands);
+}
+
 }  // namespace
+
+Result<void> check_one_boot_disk(const zone::Config& config, const std::string& installer) {
+    std::vector<zone::Device> devices = config.devices();
+    std::erase_if(devices, [](const zone::Device& device) { return !device.bootpri; });
+    if (devices.size() < 2) return {};
+    std::vector<std::string> ids;
+    for (const zone::Device& device : devices)
+        ids.push_back(std::to_string(device.id));
+    const std::vector<zone::Device> others(devices.begin() + 1, devices.end());
+    return fail(
+        Errc::unsupported,
+        "devices {} have a bootpri: the zone is to be installed on a mirror of them, which the "
+        "installer of '{}' cannot make. To install it on device {} alone, with the other as data:\n   {}",
+        join(ids, " and "), installer, devices.front().id, clearing_boot_priority(config.name(), others));
+}
 
 Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config,
                                           const std::string& uuid) {

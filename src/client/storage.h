@@ -18,6 +18,10 @@ namespace kz::client {
 Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config,
                                           const std::string& uuid);
 
+// Several devices with a bootpri are a mirrored root, as in the original. Refuses them (Errc::unsupported),
+// and says what to do: no installer makes one. `installer` is what the user called it.
+Result<void> check_one_boot_disk(const zone::Config& config, const std::string& installer);
+
 // Creates the volumes that do not exist, with `bytes` each. Returns those it made.
 Result<std::vector<storage::Suri>> create_missing_volumes(const zone::Config& config, std::uint64_t bytes,
                                                           const storage::StorageAccess& access);
