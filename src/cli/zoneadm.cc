@@ -22,9 +22,10 @@ constexpr std::array kCommands{
         "\thost owns is refused unless its ownership is taken over by force.",
         true, true, zoneadm_attach},
     ZoneadmCommand{
-        "boot", "boot [-x discard-image] [-- boot_arguments]",
+        "boot", "boot [-x discard-image] [-x eager] [-- boot_arguments]",
         "Boot an installed zone. A suspended zone resumes where it stopped; with -x discard-image it\n"
-        "\tboots afresh and what was in its memory is lost.",
+        "\tboots afresh and what was in its memory is lost. It runs before all of its memory is in, where\n"
+        "\tQEMU can do that; with -x eager it does not.",
         true, true, zoneadm_boot},
     ZoneadmCommand{"detach", "detach",
                    "Release the zone's disk so that another host may attach it. Deletes nothing.", true, true,
@@ -59,11 +60,14 @@ constexpr std::array kCommands{
         "migrate",
         "migrate [-nqvw] [-c cipher|none|list] [-t auto|live|warm|cold] [--max-pause MS] [--deadline S]\n"
         "\t[--on-deadline cancel|force] [--bandwidth RATE] [--post-copy] [--connections N] [--json]\n"
-        "\t[--accept-new] [--fingerprint SHA256:...] [--tunnel] [ssh|rads]://[user@]host[:port]",
+        "\t[--accept-new] [--fingerprint SHA256:...] [--tunnel] [ssh|rads]://[user@]host[:port]\n"
+        "\tzoneadm -z zonename migrate --set-bandwidth RATE|none",
         "Move the zone to another host: live when it runs, warm when it is suspended, cold when it is\n"
         "\tinstalled; -t warm suspends a zone that runs, and resumes it there. -n checks everything and\n"
         "\tmoves nothing. A bare host is reached by rads: with this host's key, or a password when user@ is\n"
-        "\tgiven. ssh goes by the keys of ssh; with --tunnel memory takes that way too.",
+        "\tgiven. ssh goes by the keys of ssh; with --tunnel memory takes that way too. --bandwidth limits\n"
+        "\tall that a live move sends, the last pages too, for which the zone stands still; --set-bandwidth\n"
+        "\tchanges that while it runs.",
         true, true, zoneadm_migrate},
     ZoneadmCommand{"ready", "ready", "Prepare the zone's machine without running anything in it.", true, true,
                    zoneadm_ready},
@@ -74,7 +78,10 @@ constexpr std::array kCommands{
     ZoneadmCommand{"shutdown", "shutdown [-r [-- boot_arguments]]",
                    "Shut the zone down cleanly and wait for it; -r boots it again.", true, true,
                    zoneadm_shutdown},
-    ZoneadmCommand{"suspend", "suspend", "Write the running zone to its encrypted suspend image and halt it.",
+    ZoneadmCommand{"suspend", "suspend [--stop-first] [-x old-layout]",
+                   "Write the running zone to its encrypted suspend image and halt it. Memory is copied while\n"
+                   "\tthe zone runs, and what has changed meanwhile after it was stopped; with --stop-first it\n"
+                   "\tis stopped before. -x old-layout is for an image that earlier versions can read.",
                    true, true, zoneadm_suspend},
     ZoneadmCommand{"uninstall", "uninstall [-F] [-x force-storage-destroy-all]",
                    "Remove what was installed. Asks first unless -F is given.", true, true,

@@ -146,7 +146,9 @@ int zoneadm_detach(const ZoneadmCall& call) {
 
 int zoneadm_boot(const ZoneadmCall& call) {
     client::BootOptions options;
-    const auto rest = read_with_extras(call, "", {extra_flag("discard-image", options.discard_image)}, {});
+    const auto rest = read_with_extras(
+        call, "", {extra_flag("discard-image", options.discard_image), extra_flag("eager", options.eager)},
+        {});
     if (!rest) return zoneadm_usage(call);
     options.boot_args = boot_arguments(*rest);
     return zoneadm_report(call, call.client.boot(call.zone, options, zoneadm_reporter(call)));
@@ -182,11 +184,18 @@ int zoneadm_reboot(const ZoneadmCall& call) {
 }
 
 int zoneadm_suspend(const ZoneadmCall& call) {
-    if (has_arguments(call)) return zoneadm_usage(call);
+    client::SuspendOptions options;
+    ZoneadmCall short_options = call;
+    std::erase_if(short_options.words, [&](const std::string& word) {
+        if (word != "--stop-first") return false;
+        return options.stop_first = true;
+    });
+    const auto rest = read_with_extras(short_options, "", {extra_flag("old-layout", options.old_layout)}, {});
+    if (!rest || !rest->empty()) return zoneadm_usage(call);
     const Interrupts interrupts;
     client::Reporter reporter = zoneadm_reporter(call);
     reporter.cancel_fd = interrupts.fd();
-    return zoneadm_report(call, call.client.suspend(call.zone, reporter));
+    return zoneadm_report(call, call.client.suspend(call.zone, reporter, options));
 }
 
 }  // namespace kz::cli

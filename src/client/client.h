@@ -37,6 +37,12 @@ struct Reporter {
 struct BootOptions {
     std::string boot_args;       // instead of the configured bootargs
     bool discard_image = false;  // boot afresh although a suspend image is recorded
+    bool eager = false;          // all memory is in before a zone that was suspended goes on
+};
+
+struct SuspendOptions {
+    bool stop_first = false;  // nothing is copied while the zone runs
+    bool old_layout = false;  // an image that earlier versions can read; implies stop_first
 };
 
 struct InstallOptions {
@@ -110,7 +116,8 @@ class Client {
     Result<void> shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience,
                           const Reporter& reporter);
     Result<void> reboot(const std::string& zone, const BootOptions& options);
-    Result<void> suspend(const std::string& zone, const Reporter& reporter);
+    Result<void> suspend(const std::string& zone, const Reporter& reporter,
+                         const SuspendOptions& options = {});
     // Returns what was measured: bytes, pause, cipher, connections.
     Result<Json> migrate(const std::string& zone, const MigrateOptions& options, const Reporter& reporter);
 

@@ -59,6 +59,7 @@ Result<void> Client::boot(const std::string& zone, const BootOptions& options, c
             reporter.say("discarding the suspend image; the zone boots afresh.");
         arguments.emplace_back("--discard-image");
     }
+    if (options.eager) arguments.emplace_back("--eager");
     if (!options.boot_args.empty()) arguments.insert(arguments.end(), {"--boot-args", options.boot_args});
     return start_monitor(paths(), zone, std::move(arguments));
 }
@@ -106,8 +107,10 @@ Result<void> Client::reboot(const std::string& zone, const BootOptions& options)
     return done ? Result<void>() : std::unexpected(done.error());
 }
 
-Result<void> Client::suspend(const std::string& zone, const Reporter& reporter) {
-    const Result<Json> done = ask_monitor(zone, "suspend", Json::object(), reporter);
+Result<void> Client::suspend(const std::string& zone, const Reporter& reporter,
+                             const SuspendOptions& options) {
+    const Json request{{"stop_first", options.stop_first}, {"old_layout", options.old_layout}};
+    const Result<Json> done = ask_monitor(zone, "suspend", request, reporter);
     return done ? Result<void>() : std::unexpected(done.error());
 }
 

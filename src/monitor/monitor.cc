@@ -47,6 +47,7 @@ std::optional<Options> read_options(int argc, char** argv) {
                                       option{"incoming", no_argument, nullptr, 'i'},
                                       option{"adopt", no_argument, nullptr, 'a'},
                                       option{"discard-image", no_argument, nullptr, 'd'},
+                                      option{"eager", no_argument, nullptr, 'e'},
                                       option{"guard", required_argument, nullptr, 'g'},
                                       option{"boot-args", required_argument, nullptr, 'b'},
                                       option{nullptr, 0, nullptr, 0}};
@@ -70,6 +71,9 @@ std::optional<Options> read_options(int argc, char** argv) {
                 break;
             case 'd':
                 options.boot.discard_image = true;
+                break;
+            case 'e':
+                options.boot.eager = true;
                 break;
             case 'g': {
                 const auto machine = parse_identity(::optarg);
@@ -265,10 +269,11 @@ Result<void> supervise(const HostPaths& paths, const Options& options, int signa
 int monitor_main(int argc, char** argv) {
     const std::optional<Options> options = read_options(argc, argv);
     if (!options) {
-        fmt::print(stderr,
-                   "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] "
-                   "[--boot-args ARGS]\n"
-                   "       zoneadmd -z zonename [-R root] --guard PID:START\n");
+        fmt::print(
+            stderr,
+            "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] [--eager] "
+            "[--boot-args ARGS]\n"
+            "       zoneadmd -z zonename [-R root] --guard PID:START\n");
         return 2;
     }
     const auto run = [&]() -> Result<void> {

@@ -55,7 +55,7 @@ Result<Json> Operations::dispatch(const std::string& name, const Json& request, 
     if (name == "boot") return boot(request);
     if (name == "halt") return no_result(halt_zone(run_));
     if (name == "reboot") return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
-    if (name == "suspend") return suspend_zone(run_, caller);
+    if (name == "suspend") return suspend_zone(run_, request, caller);
     if (name == "migrate") return migrate(request, caller);
     return fail(Errc::invalid_argument, "unknown operation '{}'", name);
 }
@@ -118,6 +118,7 @@ Result<Json> Operations::migrate(const Json& request, Caller& caller) {
         return fail(Errc::wrong_state, "migrate operation is invalid for {} zones.",
                     zone::state_name(run_.runtime().state));
     }
+    KZ_CHECK(run_.wait_for_memory());
     return migrate_out(run_, request, caller);
 }
 

@@ -56,6 +56,17 @@ Result<void> adopt_arrived(ZoneRun& run) {
     return run.run_guest();
 }
 
+constexpr const char* kMemoryLost =
+    "the zone's monitor ended while the zone's memory was still coming from its suspend image; what was in "
+    "memory is lost, and the zone boots afresh";
+
+// Memory was being served, and who served it is no more.
+bool memory_is_missing(ZoneRun& run) {
+    const Result<qemu::MigrationState> migration = qemu::query_migration(run.machine()->qmp());
+    return migration && (migration->status == qemu::MigrationStatus::postcopy_active ||
+                         migration->status == qemu::MigrationStatus::postcopy_paused);
+}
+
 // Undoes a start that failed: nothing may be left running.
 Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
     if (outcome) return outcome;
@@ -68,7 +79,7 @@ Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
 Result<void> boot_zone(ZoneRun& run, const BootRequest& request) {
     KZ_TRY(const storage::HostData data, run.hold_lease());
     remove_image_draft(run);
-    if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data));
+    if (data.suspend && !request.discard_image) return undo_start(run, resume_zone(run, data, request.eager));
     KZ_CHECK(undo_start(run, boot_afresh(run, request.boot_args)));
     if (data.suspend) {
         discard_image(run.paths(), *data.suspend);
@@ -167,6 +178,10 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     if (Result<void> adopted = run.adopt_machine(runtime); !adopted) {
         KZ_CHECK(halt_zone(run, "the machine could not be taken over: " + adopted.error().message()));
         return adopted;
+    }
+    if (memory_is_missing(run)) {
+        KZ_CHECK(halt_zone(run, kMemoryLost));
+        return fail(Errc::wrong_state, "{}", kMemoryLost);
     }
     // Where host data cannot be read nothing is known, and the machine stays as it is.
     if (!data) return std::unexpected(data.error());

@@ -11,6 +11,7 @@ namespace kz::monitor {
 struct BootRequest {
     std::string boot_args;
     bool discard_image = false;
+    bool eager = false;  // all memory is in before a resumed guest runs
 };
 
 // Resumes when host data records a suspend image (unless that is to be discarded), else boots. On failure

@@ -158,7 +158,11 @@ Result<void> ZoneRun::attach_console() {
 
 void ZoneRun::end_machine() {
     if (!machine_) return;
+    // Half its memory is of no use, and with processors that wait for the rest it would not end by itself.
+    const bool has_half_its_memory = memory_server_ && !memory_server_->complete();
+    memory_server_.reset();
     keeper_.reset();
+    if (has_half_its_memory) machine_->kill();
     machine_->end();
     {
         const std::lock_guard lock(guard_mutex_);
@@ -176,10 +180,27 @@ void ZoneRun::drop_machine() {
 
 Result<void> ZoneRun::run_guest() {
     KZ_CHECK(watch_machine());
+    KZ_CHECK(continue_guest());
+    return set_runtime_state(zone::State::running, {});
+}
+
+Result<void> ZoneRun::continue_guest() {
     if (!keeper_) return fail(Errc::internal, "a guest was to run without a lease on its disk");
     KZ_CHECK(keeper_->clear_to_run(Deadline::after(kLeaseTime)));
     KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
-    return set_runtime_state(zone::State::running, {});
+    return {};
+}
+
+MemoryServer& ZoneRun::serve_memory(std::unique_ptr<MemoryServer> server) {
+    memory_server_ = std::move(server);
+    return *memory_server_;
+}
+
+Result<void> ZoneRun::wait_for_memory() {
+    if (!memory_server_ || memory_server_->complete()) return {};
+    KZ_CHECK_CONTEXT(memory_server_->wait_until_complete(interrupt_.fd()),
+                     "waiting for the memory that is still in the suspend image");
+    return {};
 }
 
 Result<void> ZoneRun::set_runtime_state(zone::State state, const zone::AuxSet& aux) {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "monitor/console.h"
 #include "monitor/guard.h"
+#include "monitor/lazy_resume.h"
 #include "monitor/lease_keeper.h"
 #include "monitor/machine.h"
 #include "os/io.h"
@@ -82,6 +83,14 @@ class ZoneRun {
 
     // The guest goes on (or begins), once the lease counts: `cont`, state running.
     Result<void> run_guest();
+    // The same without a change of the state: it was running, and is to go on. Also on a thread that holds no
+    // operation.
+    Result<void> continue_guest();
+    // The machine gets its memory from there while it runs; until it has ended.
+    MemoryServer& serve_memory(std::unique_ptr<MemoryServer> server);
+    // Returns when all memory is in; at once where nothing serves any. Errors: Errc::cancelled (interrupt()),
+    // why it will not come whole.
+    Result<void> wait_for_memory();
     // After an operation that failed. Where the storage does not answer now, the guest goes on when it does.
     // Returns what has come of it, for the user.
     std::string let_guest_go_on();
@@ -154,6 +163,7 @@ class ZoneRun {
     std::mutex guard_mutex_;
     std::optional<GuardLink> guard_;  // by guard_mutex_
     std::unique_ptr<LeaseKeeper> keeper_;
+    std::unique_ptr<MemoryServer> memory_server_;
     // The next renewal must settle host data first.
     std::atomic<bool> settle_first_ = false;
     // QEMU has stopped the guest because of an error of its disk.

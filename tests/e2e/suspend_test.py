@@ -5,7 +5,7 @@ import re
 import shutil
 import unittest
 
-from harness import LabCase, Zone
+from harness import LabCase, Zone, wait_until
 from processes import monitor_of, nothing_left, qemu_of
 from workload import Workload, memory_pattern
 
@@ -56,7 +56,7 @@ class Suspend(LabCase):
             self.assertTrue(self.image.exists())
             self.assertEqual(self.image.stat().st_mode & 0o777, 0o600)
             self.resume()
-            self.assertFalse(self.image.exists())
+            wait_until(lambda: not self.image.exists(), "the image to go")
         moves = [entry["move"] for entry in self.zone.history()]
         self.assertEqual(moves[-6:], ["suspend", "resume"] * 3)
         self.assertEqual({entry["cipher"] for entry in self.zone.history()}, {"aes-128-ccm"})
