@@ -303,7 +303,8 @@ class States(StorageCase):
         zone, _, _ = self.make_lun_zone(5)
         zone.boot(wait=False)
         share_configuration(zone, "node2")
-        self.check_in_use(self.said(zone, "attach", "-x", "force-takeover", node="node2"), zone, "node1", "running", HEARTBEAT)
+        said = self.said(zone, "attach", "-x", "force-takeover", node="node2")
+        self.check_in_use(said, zone, "node1", "running", HEARTBEAT)
         self.kill_host(zone, "node1")
         self.check_in_use(self.said(zone, "attach", node="node2"), zone, "node1", "running")
         said = self.said(zone, "attach", "-x", "force-takeover", node="node2", status=0)
@@ -326,7 +327,8 @@ class States(StorageCase):
             self.addCleanup(secrets.unlink, missing_ok=True)
             secrets.write_text(f"{target} lab wrong-secret-1\n")
             secrets.chmod(0o600)
-        self.assertRegex(self.said(zone, *initialize), r"refused the CHAP login of user lab; correct the password in \S+/iscsi-chap")
+        said = self.said(zone, *initialize)
+        self.assertRegex(said, r"refused the CHAP login of user lab; correct the password in \S+/iscsi-chap")
         self.assertFalse(any(lun.read(0, 8 * MIB)))
         secrets = self.lab.node("node1").path("etc/zones/iscsi-chap")
         secrets.write_text(f"{target} lab right-secret-1\n")
@@ -371,9 +373,6 @@ class States(StorageCase):
         zone.zoneadm("uninstall", "-F", "-x", "force-storage-destroy-all")
         self.assertEqual(zone.state(), CONFIGURED)
         self.assertFalse(any(lun.read(7 * MIB, MIB)))
-        self.zone_is_attachable_anew(zone, suri)
-
-    def zone_is_attachable_anew(self, zone, suri):
         self.assertIn("host data", self.said(zone, "attach"))
         self.assertIn(suri, self.lab.node("node1").run(["suriadm", "discover", "iscsi://storage1"]).stdout)
 

@@ -143,7 +143,7 @@ def first_prompt(steps, terminal):
 def replay(file, lab, replacements=None, timeout=60, hosts=None, environment=None, before=None):
     """Replays the transcript in `file`. Returns what was shown, by terminal. TranscriptError says what differs.
     `hosts`: name of host in the transcript -> of the node that plays it, where they differ. `environment`: name of host
-    in the transcript -> variables of its shells. `before`: what is typed -> what is called just before that is typed."""
+    in the transcript -> variables of its shells. `before`: what is typed -> what is called just before."""
     nodes, steps = parse(pathlib.Path(file).read_text(), replacements)
     sessions = {}
     try:

@@ -78,7 +78,8 @@ class LiveMigration(LabCase):
     @classmethod
     def add_user(cls, node):
         """The host has the user, the machine has not."""
-        for name, line in (("passwd", f"{USER}:x:{NUMBER}:{NUMBER}::/:/usr/sbin/nologin"), ("group", f"{USER}:x:{NUMBER}:")):
+        lines = {"passwd": f"{USER}:x:{NUMBER}:{NUMBER}::/:/usr/sbin/nologin", "group": f"{USER}:x:{NUMBER}:"}
+        for name, line in lines.items():
             file = node.path(name)
             file.write_text(pathlib.Path("/etc", name).read_text().rstrip("\n") + f"\n{line}\n")
             file.chmod(0o644)
@@ -87,12 +88,14 @@ class LiveMigration(LabCase):
     @classmethod
     def trust(cls):
         """Every host administers all, itself too: the transcript asks vzl-216 for its own ciphers."""
-        keys = {host: cls.lab.node(node).run(["kz-radd", "--fingerprint"]).stdout.strip() for host, node in HOSTS.items()}
+        keys = {host: cls.lab.node(node).run(["kz-radd", "--fingerprint"]).stdout.strip()
+                for host, node in HOSTS.items()}
         for name in cls.nodes:
             node = cls.lab.node(name)
             for host, key in keys.items():
                 node.run(["kz-radd", "--authorize", key, host])
-            node.path("etc/zones/rad/known_hosts").write_text("".join(f"{host} {key}\n" for host, key in keys.items()))
+            known = "".join(f"{host} {key}\n" for host, key in keys.items())
+            node.path("etc/zones/rad/known_hosts").write_text(known)
 
     def test_the_session_runs_line_for_line(self):
         with contextlib.ExitStack() as watch:
