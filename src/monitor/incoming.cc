@@ -135,6 +135,7 @@ Result<Json> Incoming::resume(const Json& request) {
     }
     KZ_CHECK(run_.record_owned());
     KZ_CHECK(run_.run_guest());
+    run_.machine()->announce(run_.log());
     migration_id_.clear();
     arriving_ = false;
     registration_.reset();

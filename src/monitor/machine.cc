@@ -13,7 +13,6 @@
 #include "os/fence.h"
 #include "os/file.h"
 #include "os/io.h"
-#include "os/network.h"
 #include "os/socket.h"
 #include "qemu/accel.h"
 #include "qemu/probe.h"
@@ -94,25 +93,17 @@ Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, 
     return {};
 }
 
-Result<void> add_nics(const zone::Config& config, Inheritance& inheritance, qemu::MachineSpec& spec,
-                      std::vector<std::string>& notes) {
+Result<std::vector<Wire>> add_nics(const zone::Config& config, Inheritance& inheritance,
+                                   qemu::MachineSpec& spec, std::vector<std::string>& notes) {
+    std::vector<Wire> wires;
     for (const zone::Anet& anet : config.anets()) {
-        qemu::NicSpec nic;
-        nic.index = anet.id;
-        nic.mac = mac_of(config, anet);
-        nic.mtu = anet.mtu;
-        KZ_TRY(const std::optional<std::string> bridge, bridge_for(anet));
-        if (bridge) {
-            KZ_TRY_CONTEXT(Tap tap, create_tap(*bridge, anet.mtu), fmt::format("anet {}", anet.id));
-            nic.tap_fd = inheritance.add(std::move(tap.fd));
-        } else {
-            notes.push_back(fmt::format(
-                "anet {}: this host has no bridge; using user-mode networking, which nobody can connect to",
-                anet.id));
-        }
-        spec.nics.push_back(nic);
+        KZ_TRY(ConnectedNic connected, connect_nic(config, anet));
+        if (connected.tap) connected.nic.tap_fd = inheritance.add(std::move(*connected.tap));
+        if (connected.wire) wires.push_back(std::move(*connected.wire));
+        if (!connected.note.empty()) notes.push_back(std::move(connected.note));
+        spec.nics.push_back(std::move(connected.nic));
     }
-    return {};
+    return wires;
 }
 
 Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance,
@@ -202,7 +193,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.console_fd = sockets.console;
     spec.serial_fd = sockets.serial;
     KZ_CHECK(add_disks(request, inheritance, spec));
-    KZ_CHECK(add_nics(request.config, inheritance, spec, notes));
+    KZ_TRY(std::vector<Wire> wires, add_nics(request.config, inheritance, spec, notes));
     KZ_CHECK(add_direct_boot(request, inheritance, spec));
 
     SpawnOptions options;
@@ -222,6 +213,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     KZ_TRY(Process process, Process::spawn(options));
     std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, folder));
     machine->accel_ = accel.accel;
+    for (Wire& wire : wires)
+        machine->announcer_.add(std::move(wire));
     machine->uid_ = uid;
     machine->cgroup_ = cgroup;
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
@@ -285,6 +278,11 @@ std::string Machine::end_reason() {
 
 void Machine::fence() const {
     if (Result<Process> process = Process::adopt(process_.identity())) fence_process(*process);
+}
+
+void Machine::announce(Log& log) {
+    if (const Result<void> announced = announcer_.announce(*qmp_); !announced)
+        log.error("announcing the zone's addresses: {}", announced.error().message());
 }
 
 void Machine::end() {

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/log.h"
+#include "monitor/network.h"
+#include "monitor/network_announce.h"
 #include "os/cgroup.h"
 #include "os/paths.h"
 #include "os/process.h"
@@ -69,6 +71,9 @@ class Machine {
     Result<UniqueFd> connect_serial() const;
     // Absolute; QEMU knows it as ".".
     const Path& socket_folder() const { return folder_; }
+    // The guest has come from another host, or out of an image, and runs: tells the network where it is now.
+    // The zone runs in any case, so that a failure is only logged.
+    void announce(Log& log);
     // Makes a file in the socket folder reachable for QEMU's user.
     Result<void> give_to_machine(const Path& file) const;
 
@@ -91,14 +96,11 @@ class Machine {
     uid_t uid_ = 0;
     std::optional<Cgroup> cgroup_;
     std::unique_ptr<qemu::Qmp> qmp_;
+    Announcer announcer_;  // uses qmp_
 };
 
 // The user id under which the zone's QEMU runs: its own, from a range that no distribution gives to anybody
 // else.
 uid_t machine_uid(const std::string& uuid);
-// "auto" becomes a locally administered address that is the same on every host.
-std::string mac_of(const zone::Config& config, const zone::Anet& anet);
-// The bridge for an anet's lower-link; nothing when this host has none ("auto" then uses QEMU's own network).
-Result<std::optional<std::string>> bridge_for(const zone::Anet& anet);
 
 }  // namespace kz::monitor

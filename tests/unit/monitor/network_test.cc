@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <set>
+#include <thread>
 
 #include "monitor/machine.h"
 
@@ -64,10 +66,47 @@ TEST(BridgeTest, ALowerLinkThatIsMissingIsNamed) {
     EXPECT_EQ(bridge.error().message(), "anet 3: lower-link 'nosuch0' does not exist on this host");
 }
 
-TEST(BridgeTest, ALowerLinkThatExistsIsTaken) {
+TEST(BridgeTest, ALowerLinkThatIsNoBridgeIsRefused) {
     zone::Anet wanted = anet(0);
     wanted.lower_link = "lo";  // every host has it
-    EXPECT_EQ(bridge_for(wanted).value(), "lo");
+    const auto bridge = bridge_for(wanted);
+    ASSERT_FALSE(bridge.has_value());
+    EXPECT_EQ(bridge.error().code(), Errc::invalid_argument);
+    EXPECT_EQ(bridge.error().message(),
+              "anet 0: lower-link 'lo' is not a bridge; make a bridge, add lo to it, and name the bridge");
+}
+
+TEST(ConnectionTest, Texts) {
+    EXPECT_EQ((AnetConnection{0, "", {}}).text(), "user-mode networking");
+    EXPECT_EQ((AnetConnection{0, "kzbr0", {}}).text(), "bridge kzbr0");
+    EXPECT_EQ((AnetConnection{0, "kzbr0", 10}).text(), "bridge kzbr0, VLAN 10");
+    EXPECT_FALSE((AnetConnection{0, "", {}}).survives_move());
+    EXPECT_TRUE((AnetConnection{0, "kzbr0", 10}).survives_move());
+}
+
+// On a thread that sees no interface but its own lo.
+TEST(ConnectionTest, WithoutABridge) {
+    std::thread([] {
+        if (::unshare(CLONE_NEWNET) < 0) GTEST_SKIP() << "needs the right to make a network namespace";
+        zone::Anet wanted = anet(2);
+        EXPECT_EQ(connection_of(wanted).value(), (AnetConnection{2, "", {}}));
+        wanted.vlan_id = 0;  // no VLAN
+        EXPECT_EQ(connection_of(wanted).value(), (AnetConnection{2, "", {}}));
+        wanted.vlan_id = 10;
+        const auto refused = connection_of(wanted);
+        ASSERT_FALSE(refused.has_value());
+        EXPECT_EQ(refused.error().code(), Errc::unsupported);
+        EXPECT_EQ(refused.error().message(),
+                  "anet 2: VLAN 10 needs a bridge, and this host has none; make one, or clear vlan-id");
+    }).join();
+}
+
+TEST(AnnounceTest, Times) {
+    const AnnounceTimes times;
+    std::vector<long> pauses;
+    for (unsigned done = 1; done < times.rounds; ++done)
+        pauses.push_back(static_cast<long>(times.pause_after(done).count()));
+    EXPECT_EQ(pauses, (std::vector<long>{50, 150, 250, 350, 450, 550, 550, 550, 550}));
 }
 
 }  // namespace
