@@ -1,9 +1,7 @@
 #include "client/disk_move.h"
 
-#include <thread>
-
-#include "crypto/random.h"
-#include "zone/export.h"
+#include "client/disk_move_offer.h"
+#include "migrate/offer_gather.h"
 
 namespace kz::client {
 namespace {
@@ -17,20 +15,13 @@ constexpr std::chrono::minutes kStartTime{10};
 Result<DiskMove> DiskMove::begin(const store::Registry& registry, const std::string& zone,
                                  const std::string& uuid, migrate::MoveKind kind, bool dry_run,
                                  migrate::Peer& peer, const Reporter& reporter) {
-    KZ_TRY(const zone::Config config, registry.load_config(zone));
-    KZ_TRY(const store::HostIdentity host, store::host_identity(registry.paths()));
+    KZ_TRY(zone::Config config, registry.load_config(zone));
     KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry, config));
-    KZ_CHECK(disk.read_owned(uuid));
-    migrate::Offer offer;
-    offer.kind = kind;
+    KZ_TRY(const storage::HostData data, disk.read_owned(uuid));
+    KZ_TRY(migrate::Offer offer, make_disk_offer(registry, config, kind, disk, data));
     offer.dry_run = dry_run;
-    KZ_TRY(const Bytes id, crypto::random_bytes(16));
-    offer.migration_id = to_hex(id);
-    offer.zone_uuid = uuid;
-    offer.configuration = zone::export_text(config, /*with_secrets=*/true);
-    offer.source = host.as_owner();
-    offer.cpus = std::max(1U, std::thread::hardware_concurrency());
-    return DiskMove(zone, std::move(offer), std::move(disk), peer, reporter);
+    return DiskMove(zone, registry.paths(), std::move(config), std::move(offer), std::move(disk), peer,
+                    reporter);
 }
 
 // What undoes, and what comes after the commit, is not cancelled.
@@ -41,9 +32,19 @@ Result<Json> DiskMove::call(std::string_view method, std::string_view step, cons
                       cancellable ? reporter_.cancel_fd : -1);
 }
 
-Result<void> DiskMove::prepare() {
+Result<void> DiskMove::check() {
+    migrate::Answer answer;
+    answer.times.sent_ms = migrate::utc_milliseconds();
     KZ_TRY(const Json accepted, call("POST", "", offer_.to_json(), kCallTime));
+    answer.times.answered_ms = migrate::utc_milliseconds();
     KZ_TRY(acceptance_, migrate::Acceptance::from_json(accepted));
+    answer.acceptance = acceptance_;
+    return migrate::settle_checks({config_, paths_, disk_}, offer_, answer,
+                                  [this](const std::string& text) { reporter_.say(text); });
+}
+
+Result<void> DiskMove::prepare() {
+    KZ_CHECK(check());
     reporter_.say(acceptance_.has_configuration ? "Using existing zone configuration on destination."
                                                 : "Importing zone configuration.");
     KZ_CHECK(call("POST", "/configure", Json::object(), kCallTime));

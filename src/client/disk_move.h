@@ -34,16 +34,21 @@ class DiskMove {
     const std::string& fingerprint() const { return peer_.fingerprint(); }
 
   private:
-    DiskMove(std::string zone, migrate::Offer offer, store::BootDisk disk, migrate::Peer& peer,
-             const Reporter& reporter)
-        : target_(fmt::format("/api/1/zones/{}/incoming", zone)),
+    DiskMove(std::string zone, const HostPaths& paths, zone::Config config, migrate::Offer offer,
+             store::BootDisk disk, migrate::Peer& peer, const Reporter& reporter)
+        : paths_(paths),
+          config_(std::move(config)),
+          target_(fmt::format("/api/1/zones/{}/incoming", zone)),
           offer_(std::move(offer)),
           disk_(std::move(disk)),
           peer_(peer),
           reporter_(reporter) {}
+    Result<void> check();
     Result<Json> call(std::string_view method, std::string_view step, const Json& body,
                       std::chrono::seconds timeout);
 
+    HostPaths paths_;
+    zone::Config config_;
     std::string target_;
     migrate::Offer offer_;
     store::BootDisk disk_;

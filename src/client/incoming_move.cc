@@ -1,17 +1,14 @@
 #include "client/incoming_move.h"
 
-#include <fcntl.h>
-#include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include <thread>
 
-#include "base/text.h"
+#include "client/destination_checks.h"
 #include "client/locked_zone.h"
 #include "client/storage.h"
-#include "monitor/machine.h"
-#include "os/file.h"
-#include "qemu/accel.h"
-#include "qemu/probe.h"
+#include "migrate/checks.h"
+#include "os/process.h"
 #include "store/boot_disk.h"
 #include "zone/names.h"
 #include "zonecfg/parse_export.h"
@@ -24,53 +21,56 @@ std::unexpected<Error> refuse(const std::string& text) {
     return fail(Errc::wrong_state, "destination: {}", text);
 }
 
+// Whether the zone was left by a move that nobody goes on with. Under its lock.
+bool is_stale_import(const store::Registry& registry, const std::string& zone,
+                     const store::ZoneStatus& status) {
+    const Result<store::ZoneRecord> record = registry.record(zone);
+    if (!record || !record->import || record->state != zone::State::configured) return false;
+    if (status.has_monitor || status.has_machine || store::is_alive(record->import->receiver)) return false;
+    if (!registry.has_config(zone)) return true;
+    const Result<zone::Config> config = registry.load_config(zone);
+    const Result<store::HostIdentity> host = store::host_identity(registry.paths());
+    if (!config || !host) return false;
+    const auto look = [&]() -> Result<storage::HostData> {
+        KZ_TRY(store::BootDisk disk, store::BootDisk::open(registry, *config));
+        return disk.read();
+    };
+    const Result<storage::HostData> data = look();
+    return data && data->owner && !host->owns(*data->owner);
+}
+
+// True when something was removed.
+bool remove_stale_import(const store::Registry& registry, const std::string& zone) {
+    const Result<store::ZoneRecord> record = registry.record(zone);
+    if (!record || !record->import) return false;
+    const Result<LockedZone> locked = LockedZone::take(registry, zone);
+    if (!locked || !is_stale_import(registry, zone, locked->status())) return false;
+    return registry.remove(zone).has_value();
+}
+
 }  // namespace
+
+std::vector<std::string> remove_stale_imports(const store::Registry& registry) {
+    std::vector<std::string> removed;
+    for (const std::string& zone : registry.names().value_or(std::vector<std::string>{}))
+        if (remove_stale_import(registry, zone)) removed.push_back(zone);
+    return removed;
+}
 
 Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::string zone,
                                                           migrate::Offer offer) {
+    const std::uint64_t received = migrate::utc_milliseconds();
+    remove_stale_import(client.registry(), zone);
     KZ_TRY_CONTEXT(zone::Config config, zonecfg::parse_export(offer.configuration, zone),
                    "destination: the zone's configuration");
     std::unique_ptr<IncomingMove> move(
         new IncomingMove(client, std::move(zone), std::move(offer), std::move(config)));
-    KZ_CHECK(move->check_configuration());
-    KZ_CHECK(move->check_host());
+    move->received_ms_ = received;
+    const migrate::HostFacts facts =
+        gather_host_facts(client.registry(), move->zone_, move->offer_, move->config_);
+    move->qemu_version_ = facts.qemu_version;
+    move->findings_ = migrate::check_move(move->offer_, move->config_, facts);
     return move;
-}
-
-Result<void> IncomingMove::check_configuration() const {
-    if (!client_.registry().exists(zone_)) return {};
-    KZ_TRY(const store::ZoneStatus status, client_.status(zone_));
-    if (status.state != zone::State::configured)
-        return refuse(fmt::format("zone '{}' exists there and is {}", zone_, zone::state_name(status.state)));
-    KZ_TRY(const zone::Config existing, client_.registry().load_config(zone_));
-    const std::vector<std::string> differences = zone::machine_differences(config_, existing);
-    if (!differences.empty())
-        return refuse(fmt::format("the zone's configuration differs there:\n{}", join(differences, "\n")));
-    if (existing.keysource_raw() && existing.keysource_raw() != config_.keysource_raw())
-        return refuse("the zone's configuration there has another encryption key");
-    return {};
-}
-
-Result<void> IncomingMove::check_host() const {
-    for (const zone::Anet& anet : config_.anets()) {
-        const auto bridge = monitor::bridge_for(anet);
-        if (!bridge) return refuse(bridge.error().message());
-    }
-    if (offer_.kind != migrate::MoveKind::live) return {};
-    const Result<qemu::QemuInfo> info = qemu::probe_qemu({.cache_dir = client_.paths().cache_dir()});
-    if (!info) return refuse(info.error().message());
-    if (!info->has_machine(offer_.machine_type))
-        return refuse(
-            fmt::format("QEMU {} has no machine type '{}'", info->version.text(), offer_.machine_type));
-    const uid_t uid = monitor::machine_uid(offer_.zone_uuid);
-    const auto accel = qemu::choose_accel(offer_.accel, qemu::gather_accel_facts(uid, uid, {}));
-    if (!accel) return refuse(accel.error().message());
-    struct sysinfo memory{};
-    ::sysinfo(&memory);
-    if (config_.memory_bytes() > static_cast<std::uint64_t>(memory.totalram) * memory.mem_unit) {
-        return refuse(fmt::format("the zone's {} of memory do not fit", render_size(config_.memory_bytes())));
-    }
-    return {};
 }
 
 Result<migrate::Acceptance> IncomingMove::acceptance() const {
@@ -79,7 +79,11 @@ Result<migrate::Acceptance> IncomingMove::acceptance() const {
     acceptance.destination = host.as_owner();
     acceptance.has_configuration = client_.registry().exists(zone_);
     acceptance.cpus = std::max(1U, std::thread::hardware_concurrency());
+    acceptance.qemu_version = qemu_version_;
     acceptance.ciphers = migrate::cipher_names();
+    acceptance.findings = findings_;
+    acceptance.received_ms = received_ms_;
+    acceptance.answered_ms = migrate::utc_milliseconds();
     return acceptance;
 }
 
@@ -88,12 +92,29 @@ Result<void> IncomingMove::require(Step step) const {
     return fail(Errc::wrong_state, "the steps of the migration came out of order");
 }
 
+Result<Json> IncomingMove::link() {
+    KZ_CHECK(require(Step::offered));
+    link_.reset();
+    KZ_TRY_CONTEXT(link_, migrate::LinkSink::open(client_.paths(), offer_.cipher), "destination");
+    return link_->session().to_json();
+}
+
+// The mark comes first: whatever is there after a crash is known for what it is.
+Result<void> IncomingMove::import_configuration() {
+    KZ_TRY(const ProcessIdentity self, identify_process(::getpid()));
+    store::ZoneRecord record;
+    record.import = store::ImportMark{offer_.migration_id, self};
+    KZ_CHECK(client_.registry().put_record(zone_, record));
+    return client_.registry().save_config(config_);
+}
+
 Result<Json> IncomingMove::configure() {
     KZ_CHECK(require(Step::offered));
+    if (!findings_.errors.empty()) return refuse("the checks before the migration have failed");
+    link_.reset();
     KZ_TRY(const auto lock, client_.registry().lock(zone_, Deadline::after(std::chrono::seconds(10))));
     imported_ = !client_.registry().exists(zone_);
-    if (imported_)
-        KZ_CHECK_CONTEXT(client_.registry().save_config(config_), "destination: configuration failed");
+    if (imported_) KZ_CHECK_CONTEXT(import_configuration(), "destination: configuration failed");
     step_ = Step::configured;
     return Json{{"imported", imported_}};
 }
@@ -106,13 +127,9 @@ Result<Json> IncomingMove::attach() {
     KZ_TRY_CONTEXT(const storage::HostData data, disk.read(), "destination: the zone's disk");
     if (data.zone_uuid != offer_.zone_uuid)
         return refuse("the disk of that name there belongs to another zone");
-    if (data.owner != offer_.source)
+    if (!data.owner || !data.owner->same_host(offer_.source))
         return refuse(
             "host data on the disk there does not name the source as owner: it is not the same volume");
-    if (data.suspend && offer_.kind == migrate::MoveKind::warm) {
-        const auto readable = open_file(data.suspend->location, O_RDONLY);
-        if (!readable) return refuse("the suspend image cannot be read there: " + readable.error().message());
-    }
     KZ_CHECK(locked.put_uuid(data.zone_uuid));
     step_ = Step::attached;
     return Json::object();

@@ -10,6 +10,12 @@ namespace {
 
 constexpr std::size_t kSessionSecretSize = 32;
 constexpr std::uint64_t kMaxCpus = 4096;
+constexpr std::size_t kMaxFindings = 256;
+constexpr std::size_t kMaxFinding = 2048;
+constexpr std::size_t kMaxHostName = 256;
+constexpr std::size_t kMaxVersion = 64;
+constexpr std::size_t kMaxCiphers = 64;
+constexpr std::size_t kMaxCipherName = 64;
 
 // Fields of a peer's JSON are Errc::corrupt to the reader; here they are a breach of the protocol.
 template <typename T>
@@ -23,8 +29,8 @@ Result<storage::Owner> owner_from(const Json& json, std::string_view key) {
     const auto found = json.find(key);
     if (found == json.end()) return fail(Errc::protocol, "the other host did not say who it is");
     KZ_TRY(std::string id, from_peer(json_text(*found, "host_id")));
-    KZ_TRY(std::string name, from_peer(json_text(*found, "host_name")));
-    return storage::Owner{std::move(id), std::move(name)};
+    KZ_TRY(const std::string name, from_peer(json_text(*found, "host_name")));
+    return storage::Owner{std::move(id), plain_text(name, kMaxHostName)};
 }
 
 Json owner_to(const storage::Owner& owner) {
@@ -44,6 +50,32 @@ Result<MoveKind> kind_from(const Json& json) {
         if (name == move_kind_name(kind)) return kind;
     }
     return fail(Errc::protocol, "unknown kind of migration '{}'", name);
+}
+
+Result<Findings> findings_from(const Json& json) {
+    Findings findings;
+    KZ_TRY(findings.errors, peer_texts(json, "errors", kMaxFindings, kMaxFinding));
+    KZ_TRY(findings.warnings, peer_texts(json, "warnings", kMaxFindings, kMaxFinding));
+    const auto doubts = json.find("doubts");
+    if (doubts == json.end()) return findings;
+    if (!doubts->is_array() || doubts->size() > kMaxDisks)
+        return fail(Errc::protocol, "the other host doubts too many disks");
+    for (const Json& each : *doubts) {
+        DiskDoubt doubt;
+        KZ_TRY(const std::uint64_t id, from_peer(json_u64(each, "id")));
+        if (id > UINT32_MAX) return fail(Errc::protocol, "the other host doubts a disk that there is not");
+        doubt.id = static_cast<unsigned>(id);
+        KZ_TRY(doubt.samples, peer_numbers(each, "samples", kMaxSamples, kMaxSamples - 1));
+        findings.doubts.push_back(std::move(doubt));
+    }
+    return findings;
+}
+
+Json findings_to(const Findings& findings) {
+    Json doubts = Json::array();
+    for (const DiskDoubt& doubt : findings.doubts)
+        doubts.push_back({{"id", doubt.id}, {"samples", doubt.samples}});
+    return {{"errors", findings.errors}, {"warnings", findings.warnings}, {"doubts", std::move(doubts)}};
 }
 
 }  // namespace
@@ -79,6 +111,9 @@ Result<Offer> Offer::from_json(const Json& json) {
     KZ_TRY(offer.cpus, cpus_from(json));
     KZ_TRY(const std::string cipher, from_peer(json_text(json, "cipher")));
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
+    KZ_TRY(const Json* facts, from_peer(json_optional_object(json, "facts")));
+    if (facts == nullptr) return fail(Errc::protocol, "the other host did not send the facts of its zone");
+    KZ_TRY(offer.facts, SourceFacts::from_json(*facts));
     return offer;
 }
 
@@ -93,7 +128,8 @@ Json Offer::to_json() const {
             {"machine_type", machine_type},
             {"accel", accel},
             {"cpus", cpus},
-            {"cipher", crypto::cipher_name(cipher)}};
+            {"cipher", crypto::cipher_name(cipher)},
+            {"facts", facts.to_json()}};
 }
 
 Result<Acceptance> Acceptance::from_json(const Json& json) {
@@ -101,13 +137,21 @@ Result<Acceptance> Acceptance::from_json(const Json& json) {
     KZ_TRY(acceptance.destination, owner_from(json, "destination"));
     KZ_TRY(acceptance.has_configuration, from_peer(json_bool(json, "has_configuration")));
     KZ_TRY(acceptance.cpus, cpus_from(json));
-    KZ_TRY(acceptance.qemu_version, from_peer(json_text(json, "qemu_version")));
+    KZ_TRY(const std::string version, from_peer(json_text(json, "qemu_version")));
+    acceptance.qemu_version = plain_text(version, kMaxVersion);
     const auto ciphers = json.find("ciphers");
-    if (ciphers == json.end() || !ciphers->is_array())
+    if (ciphers == json.end() || !ciphers->is_array() || ciphers->size() > kMaxCiphers)
         return fail(Errc::protocol, "the other host did not say which ciphers it has");
     for (const Json& cipher : *ciphers) {
-        if (cipher.is_string()) acceptance.ciphers.push_back(cipher.get<std::string>());
+        if (cipher.is_string())
+            acceptance.ciphers.push_back(plain_text(cipher.get_ref<const std::string&>(), kMaxCipherName));
     }
+    KZ_TRY(const Json* findings, from_peer(json_optional_object(json, "findings")));
+    if (findings == nullptr)
+        return fail(Errc::protocol, "the other host did not say what came of its checks");
+    KZ_TRY(acceptance.findings, findings_from(*findings));
+    KZ_TRY(acceptance.received_ms, from_peer(json_u64(json, "received_ms")));
+    KZ_TRY(acceptance.answered_ms, from_peer(json_u64(json, "answered_ms")));
     return acceptance;
 }
 
@@ -116,7 +160,10 @@ Json Acceptance::to_json() const {
             {"has_configuration", has_configuration},
             {"cpus", cpus},
             {"qemu_version", qemu_version},
-            {"ciphers", ciphers}};
+            {"ciphers", ciphers},
+            {"findings", findings_to(findings)},
+            {"received_ms", received_ms},
+            {"answered_ms", answered_ms}};
 }
 
 Result<Session> Session::generate() {

@@ -4,6 +4,8 @@
 // Carried as JSON over RAD (migrate/peer.h), below /api/1/zones/ZONE/incoming:
 //
 //   POST   .../incoming            Offer -> Acceptance  the destination checks everything that it can
+//   POST   .../incoming/link       -> Session  live: one connection to port 8102, to see that it can be had
+//                                  and how fast it is (migrate/checks_link.h); any number of times
 //   POST   .../incoming/configure  -> {imported: bool}  the configuration is stored, unless there is one
 //   POST   .../incoming/attach     -> {}       the storage is opened, host data compared; nothing is owned
 //   POST   .../incoming/boot       -> Session  the machine stands ready for the memory
@@ -24,6 +26,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "crypto/cipher.h"
+#include "migrate/offer_facts.h"
 #include "migrate/session.h"
 #include "storage/host_data.h"
 
@@ -41,22 +44,36 @@ struct Offer {
     std::string zone_uuid;
     std::string configuration;  // export text, with the keysource
     storage::Owner source;
-    std::string machine_type;  // live only, as are accel, cpus and channels
-    std::string accel;
-    unsigned cpus = 0;  // of the source host
+    std::string machine_type;  // of the machine that runs, or of the suspend image; empty for a cold move
+    std::string accel;         // the same
+    unsigned cpus = 0;         // of the source host
     crypto::Cipher cipher = crypto::Cipher::aes_128_ccm;
+    SourceFacts facts{};
 
-    // Errors: Errc::protocol, naming the field.
+    // Errors: Errc::protocol, naming the field; Errc::unsupported for another version of the protocol.
     static Result<Offer> from_json(const Json& json);
     Json to_json() const;
 };
 
+// What came of the checks (migrate/checks.h): lines for the administrator.
+struct Findings {
+    std::vector<std::string> errors{};
+    std::vector<std::string> warnings{};
+    std::vector<DiskDoubt> doubts{};
+    bool operator==(const Findings&) const = default;
+};
+
+// The answer to an offer. One with errors is no acceptance: the destination refuses the next step.
 struct Acceptance {
     storage::Owner destination;
     bool has_configuration = false;
     unsigned cpus = 0;
     std::string qemu_version;
     std::vector<std::string> ciphers;
+    Findings findings{};
+    // By the destination's clock, milliseconds since 1970.
+    std::uint64_t received_ms = 0;
+    std::uint64_t answered_ms = 0;
 
     static Result<Acceptance> from_json(const Json& json);
     Json to_json() const;

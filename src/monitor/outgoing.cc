@@ -4,13 +4,17 @@
 #include <thread>
 
 #include "crypto/random.h"
+#include "migrate/checks_forecast.h"
+#include "migrate/checks_link.h"
 #include "migrate/convergence.h"
 #include "migrate/offer.h"
+#include "migrate/offer_gather.h"
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
 #include "monitor/peer_access.h"
 #include "monitor/stream_channels.h"
+#include "os/memory.h"
 #include "os/socket.h"
 #include "qemu/migration.h"
 #include "store/journal.h"
@@ -88,6 +92,9 @@ class Outgoing {
   private:
     Result<void> prepare();
     Result<void> make_offer();
+    Result<void> check();
+    Result<void> try_link();
+    Json foresee();
     Result<void> move_memory();
     Result<void> start_stream();
     Result<void> wait_for_switchover();
@@ -124,6 +131,8 @@ class Outgoing {
     unsigned connections_ = 1;
     std::unique_ptr<migrate::PumpGroup> pumps_;
     bool offered_ = false;
+    bool refused_ = false;  // by the checks
+    migrate::LinkSpeed link_;
     bool outgoing_ = false;
     bool announced_ = false;
     stream::PumpTotals totals_;
@@ -146,16 +155,47 @@ Result<void> Outgoing::make_offer() {
     offer_.accel = json_text(run_.runtime().details, "accel").value_or("");
     offer_.cpus = std::max(1U, std::thread::hardware_concurrency());
     offer_.cipher = request_.cipher;
+    migrate::gather_host(run_.config(), offer_.facts);
+    offer_.facts.qemu_version = run_.runtime().qemu_version;
+    KZ_TRY_CONTEXT(offer_.facts.cpu, qemu::ask_cpu_models(run_.machine()->qmp(), offer_.accel), "source");
+    return migrate::gather_storage({run_.config(), run_.paths(), run_.disk()}, offer_.facts);
+}
+
+// A connection to port 8102 as the memory will need it; a dry run measures it too.
+Result<void> Outgoing::try_link() {
+    KZ_TRY(const Json given, call("POST", "link", Json::object(), kCallTime));
+    KZ_TRY(const Session session, Session::from_json(given));
+    KZ_TRY(const Transport transport, connect_transport(access_.memory, session, 1, run_.interrupt().fd()));
+    KZ_TRY(link_,
+           migrate::measure_link(transport.front(), session, request_.cipher,
+                                 request_.dry_run ? migrate::kMeasureBytes : 0, run_.interrupt().fd()));
     return {};
+}
+
+// CHECK. What is wrong is said all at once.
+Result<void> Outgoing::check() {
+    migrate::Answer answer;
+    answer.times.sent_ms = migrate::utc_milliseconds();
+    KZ_TRY(const Json answered, call("POST", "", offer_.to_json(), kCallTime));
+    answer.times.answered_ms = migrate::utc_milliseconds();
+    KZ_TRY(acceptance_, Acceptance::from_json(answered));
+    answer.acceptance = acceptance_;
+    if (const Result<void> tried = try_link(); !tried) {
+        if (tried.error().code() == Errc::cancelled) return tried;
+        answer.errors.push_back(tried.error().message());
+    }
+    const Result<void> settled =
+        migrate::settle_checks({run_.config(), run_.paths(), run_.disk()}, offer_, answer,
+                               [this](const std::string& text) { caller_.message(text); });
+    refused_ = !settled;
+    return settled;
 }
 
 // CONNECT has been done; CHECK, CONFIGURE, ATTACH, BOOT.
 Result<void> Outgoing::prepare() {
     KZ_CHECK(make_offer());
     offered_ = true;
-    KZ_TRY(const Json accepted, call("POST", "", offer_.to_json(), kCallTime));
-    KZ_TRY(acceptance_, Acceptance::from_json(accepted));
-    KZ_CHECK(migrate::check_cipher(request_.cipher, acceptance_.ciphers));
+    KZ_CHECK(check());
     connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus, acceptance_.cpus,
                                                request_.connections);
     caller_.message(acceptance_.has_configuration ? "Using existing zone configuration on destination."
@@ -355,15 +395,35 @@ Error Outgoing::roll_back(Error cause) {
         const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
         if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     }
+    if (refused_) return std::move(cause).append(outcome);
     return std::move(cause).context("migration failed").append(outcome);
 }
 
+// What a dry run says of the real one.
+Json Outgoing::foresee() {
+    migrate::ForecastFacts facts{.memory_bytes = run_.config().memory_bytes(),
+                                 .link_bytes_per_second = link_.bytes_per_second(),
+                                 .max_pause = request_.policy.max_pause};
+    if (const auto touched = resident_bytes(run_.machine()->process().identity().pid))
+        facts.memory_bytes = std::min(facts.memory_bytes, *touched);
+    auto changes = migrate::measure_dirty_rate(run_.machine()->qmp(), run_.config().memory_bytes(),
+                                               run_.interrupt().fd());
+    if (changes)
+        facts.dirty_bytes_per_second = *changes;
+    else
+        run_.log().error("measuring how fast memory changes: {}", changes.error().message());
+    const migrate::Forecast expected = migrate::forecast(facts);
+    caller_.message(migrate::forecast_text(facts, expected));
+    return migrate::forecast_json(facts, expected);
+}
+
 Json Outgoing::dry_run_end() {
+    Json expected = foresee();
     caller_.message("Cleaning up.");
     const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
     if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     caller_.message("Dry-run migration successful.");
-    return {{"dry_run", true}, {"connections", connections_}};
+    return {{"dry_run", true}, {"connections", connections_}, {"forecast", std::move(expected)}};
 }
 
 Result<Json> Outgoing::run() {

@@ -1,5 +1,6 @@
 #include "rad/administration.h"
 
+#include "client/incoming_move.h"
 #include "rad/migration_routes.h"
 #include "rad/routes.h"
 
@@ -20,6 +21,9 @@ Result<std::unique_ptr<Administration>> Administration::open(const HostPaths& pa
     KZ_TRY(client::Client client, client::Client::open(paths));
     std::unique_ptr<Administration> made(
         new Administration(std::move(client), std::move(check), log, limits));
+    for (const std::string& zone : client::remove_stale_imports(made->client_.registry()))
+        log.info("zone '{}': the configuration was removed again: its migration to this host was broken off",
+                 zone);
     made->add_routes();
     Result<std::unique_ptr<ZoneWatch>> watch = ZoneWatch::start(paths, made->hub_, log);
     if (watch)

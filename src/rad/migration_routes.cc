@@ -67,6 +67,7 @@ void add_migration_routes(Router& router, client::Client& client, Log& log) {
     const auto add = [&](const std::string& name, Step step) {
         router.add("POST", base + "/" + name, {Need::migrate}, step_handler(name, std::move(step), log));
     };
+    add("link", [](IncomingMove& move, const Request&) { return move.link(); });
     add("configure", [](IncomingMove& move, const Request&) { return move.configure(); });
     add("attach", [](IncomingMove& move, const Request&) { return move.attach(); });
     add("boot", [](IncomingMove& move, const Request& request) -> Result<Json> {

@@ -11,6 +11,18 @@ bool outlives_a_boot(zone::State state) {
     return state <= zone::State::installed;
 }
 
+Result<std::optional<ImportMark>> import_of(const Json& object) {
+    KZ_TRY(const Json* mark, json_optional_object(object, "import"));
+    if (mark == nullptr) return std::nullopt;
+    ImportMark import;
+    KZ_TRY(import.migration_id, json_text(*mark, "migration_id"));
+    KZ_TRY(const std::uint64_t pid, json_u64(*mark, "pid"));
+    KZ_TRY(import.receiver.start_time, json_u64(*mark, "start_time"));
+    if (pid == 0 || pid > INT32_MAX) return fail(Errc::corrupt, "import: {} is not a process id", pid);
+    import.receiver.pid = static_cast<pid_t>(pid);
+    return import;
+}
+
 }  // namespace
 
 Result<zone::State> json_state(const Json& object) {
@@ -44,7 +56,8 @@ Result<ZoneRecord> parse_zone_record(std::string_view text) {
         return fail(Errc::corrupt, "'{}' is not a state to be kept", zone::state_name(record.state));
     KZ_TRY(record.aux, json_aux(object));
     KZ_TRY(record.reason, json_text(object, "reason"));
-    for (const char* key : {"format", "uuid", "state", "aux", "reason"})
+    KZ_TRY(record.import, import_of(object));
+    for (const char* key : {"format", "uuid", "state", "aux", "reason", "import"})
         object.erase(key);
     record.other = std::move(object);
     return record;
@@ -57,6 +70,11 @@ std::string render_zone_record(const ZoneRecord& record) {
     object["state"] = zone::state_name(record.state);
     object["aux"] = record.aux.text();
     object["reason"] = record.reason;
+    if (record.import && record.state == zone::State::configured) {
+        object["import"] = {{"migration_id", record.import->migration_id},
+                            {"pid", record.import->receiver.pid},
+                            {"start_time", record.import->receiver.start_time}};
+    }
     return render_json(object, 2) + "\n";
 }
 

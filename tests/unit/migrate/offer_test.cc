@@ -17,6 +17,15 @@ Offer sample() {
     offer.accel = "tcg";
     offer.cpus = 2;
     offer.cipher = crypto::Cipher::aes_256_gcm;
+    offer.facts.kzones_version = "0.1.0";
+    offer.facts.qemu_version = "7.2.9";
+    offer.facts.cpu = {.lacking = {{"Nehalem", {"pni", "popcnt"}}}, .fullest = {"avx", "sse2"}};
+    offer.facts.disks = {{.id = 0, .bytes = 8192, .samples = {1, 0xfedcba9876543210}},
+                         {.id = 7, .bytes = 4096}};
+    offer.facts.bridged = {0, 2};
+    offer.facts.epoch = 3;
+    offer.facts.heartbeat = 99;
+    offer.facts.image_id = "ca11";
     return offer;
 }
 
@@ -27,6 +36,10 @@ Acceptance sample_acceptance() {
     acceptance.cpus = 4;
     acceptance.qemu_version = "7.2.9";
     acceptance.ciphers = {"aes-128-ccm", "none"};
+    acceptance.findings = {
+        .errors = {"destination: no room"}, .warnings = {"destination: late"}, .doubts = {{7, {0, 63}}}};
+    acceptance.received_ms = 1000;
+    acceptance.answered_ms = 1005;
     return acceptance;
 }
 
@@ -40,12 +53,18 @@ Session sample_session() {
 
 constexpr const char* kOfferText =
     R"({"accel":"tcg","cipher":"aes-256-gcm","configuration":"create -b\nset brand=linux-kz\n","cpus":2,)"
-    R"("dry_run":true,"kind":"live","machine_type":"pc-q35-7.2","migration_id":"77aa","protocol":1,)"
+    R"("dry_run":true,)"
+    R"("facts":{"bridged":[0,2],"cpu":{"fullest":["avx","sse2"],"lacking":{"Nehalem":["pni","popcnt"]}},)"
+    R"("disks":[{"bytes":8192,"id":0,"samples":"0000000000000001fedcba9876543210"},)"
+    R"({"bytes":4096,"id":7,"samples":""}],"epoch":3,"heartbeat":99,"image_id":"ca11",)"
+    R"("kzones_version":"0.1.0","qemu_version":"7.2.9"},"kind":"live","machine_type":"pc-q35-7.2","migration_id":"77aa","protocol":1,)"
     R"("source":{"host_id":"0b7a8f5e","host_name":"node1"},)"
     R"("zone_uuid":"69ed2e6a-e25a-4d36-a022-ed7261ed8899"})";
 constexpr const char* kAcceptanceText =
-    R"({"ciphers":["aes-128-ccm","none"],"cpus":4,"destination":{"host_id":"1c4d","host_name":"node2"},)"
-    R"("has_configuration":true,"qemu_version":"7.2.9"})";
+    R"({"answered_ms":1005,"ciphers":["aes-128-ccm","none"],"cpus":4,)"
+    R"("destination":{"host_id":"1c4d","host_name":"node2"},)"
+    R"("findings":{"doubts":[{"id":7,"samples":[0,63]}],"errors":["destination: no room"],)"
+    R"("warnings":["destination: late"]},"has_configuration":true,"qemu_version":"7.2.9","received_ms":1000})";
 
 std::string session_text() {
     return fmt::format(R"({{"port":8102,"secret":"{}","session":"{}"}})", to_hex(Bytes(32, 0xcd)),
@@ -137,6 +156,34 @@ TEST(AcceptanceTest, GoldenTextAndRoundTrip) {
 
 TEST(AcceptanceTest, EveryFieldIsNeeded) {
     expect_every_field_is_needed<Acceptance>(sample_acceptance().to_json());
+}
+
+TEST(AcceptanceTest, WhatIsNotMeantIsRefused) {
+    const auto with = [](const char* key, const Json& value) {
+        Json json = sample_acceptance().to_json();
+        json["findings"][key] = value;
+        return json;
+    };
+    expect_refused<Acceptance>(with("errors", Json::array({5})), Errc::protocol, "numbers");
+    expect_refused<Acceptance>(with("errors", Json(std::vector<std::string>(257, "x"))), Errc::protocol,
+                               "many");
+    expect_refused<Acceptance>(with("warnings", "text"), Errc::protocol, "text");
+    expect_refused<Acceptance>(with("doubts", Json::object()), Errc::protocol, "doubts");
+    expect_refused<Acceptance>(with("doubts", Json(std::vector<Json>(65, Json{{"id", 1U}}))), Errc::protocol,
+                               "disks");
+    expect_refused<Acceptance>(with("doubts", {{{"id", 1U << 31U}, {"samples", {64U}}}}), Errc::protocol,
+                               "place");
+    expect_refused<Acceptance>(with("doubts", {{{"id", UINT64_MAX}}}), Errc::protocol, "id");
+}
+
+TEST(AcceptanceTest, TextsOfTheOtherHostAreHarmless) {
+    Json json = sample_acceptance().to_json();
+    json["findings"]["errors"] = {"two\nlines \x1b[2J", std::string(5000, 'x')};
+    json["destination"]["host_name"] = "node2\x1b]0;title\x07";
+    const Acceptance read = Acceptance::from_json(json).value();
+    EXPECT_EQ(read.findings.errors.at(0), "two lines ?[2J");
+    EXPECT_EQ(read.findings.errors.at(1).size(), 2048U);
+    EXPECT_EQ(read.destination.host_name, "node2?]0;title?");
 }
 
 TEST(AcceptanceTest, CiphersOfLaterVersionsAreKept) {
