@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "base/text.h"
@@ -51,12 +52,26 @@ class InstallLog {
     const Reporter* reporter_;
 };
 
+// Takes the first router of the address's family out of the list: there is one default route of each.
+std::string take_router(std::string_view address, std::vector<std::string>& routers) {
+    const auto is_ipv6 = [](std::string_view text) { return text.find(':') != text.npos; };
+    const auto found = std::ranges::find_if(
+        routers, [&](const std::string& router) { return is_ipv6(router) == is_ipv6(address); });
+    if (found == routers.end()) return {};
+    std::string router = std::move(*found);
+    routers.erase(found);
+    return router;
+}
+
 std::vector<install::StaticAddress> static_addresses(const zone::Config& config) {
     std::vector<install::StaticAddress> addresses;
     unsigned index = 0;
     for (const zone::Anet& anet : config.anets()) {
         if (!anet.allowed_address.empty() && anet.configure_allowed_address) {
-            addresses.push_back({fmt::format("eth{}", index), anet.allowed_address, anet.defrouter});
+            std::vector<std::string> routers =
+                anet.defrouter.empty() ? std::vector<std::string>() : split(anet.defrouter, ',');
+            for (const std::string& address : split(anet.allowed_address, ','))
+                addresses.push_back({fmt::format("eth{}", index), address, take_router(address, routers)});
         }
         ++index;
     }
