@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kShowEvery = 256;  // records
 
 void print_line(std::string_view name, const std::string& value) {
-    fmt::print("{:<14}{}\n", fmt::format("{}:", name), value);
+    fmt::print("{:<15}{}\n", fmt::format("{}:", name), value);
 }
 
 std::string text_of(const Json& facts, const char* name) {
