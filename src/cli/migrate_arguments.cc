@@ -23,6 +23,7 @@ enum LongOption : int {
     kDeadline,
     kOnDeadline,
     kBandwidth,
+    kSetBandwidth,
     kPostCopy,
     kJson
 };
@@ -35,6 +36,7 @@ constexpr std::array kLongOptions{option{"connections", required_argument, nullp
                                   option{"deadline", required_argument, nullptr, kDeadline},
                                   option{"on-deadline", required_argument, nullptr, kOnDeadline},
                                   option{"bandwidth", required_argument, nullptr, kBandwidth},
+                                  option{"set-bandwidth", required_argument, nullptr, kSetBandwidth},
                                   option{"post-copy", no_argument, nullptr, kPostCopy},
                                   option{"json", no_argument, nullptr, kJson},
                                   option{nullptr, 0, nullptr, 0}};
@@ -113,6 +115,10 @@ Result<void> take_option(int letter, const std::string& text, MigrateArguments& 
         case 'w':
             arguments.boot_writable = true;
             return {};
+        case kSetBandwidth: {
+            KZ_TRY(arguments.set_bandwidth, text == "none" ? Result<std::uint64_t>(0) : parse_rate(text));
+            return {};
+        }
         case kJson:
             arguments.json = true;
             return {};
@@ -146,13 +152,20 @@ Result<MigrateArguments> read_migrate_arguments(const std::vector<std::string>& 
     argv.push_back(nullptr);
     const int argc = static_cast<int>(words.size());
     bool deadline_action = false;
+    unsigned given = 0;
     ::optind = 0;
     for (int letter = 0;
          (letter = ::getopt_long(argc, argv.data(), "+:nqvwc:t:", kLongOptions.data(), nullptr)) != -1;) {
+        ++given;
         KZ_CHECK(take_option(letter, ::optarg != nullptr ? ::optarg : "", arguments));
         deadline_action = deadline_action || letter == kOnDeadline;
     }
     KZ_CHECK(check_combination(arguments.options, deadline_action));
+    if (arguments.set_bandwidth) {
+        if (given != 1 || ::optind != argc)
+            return fail(Errc::invalid_argument, "--set-bandwidth stands alone");
+        return arguments;
+    }
     if (::optind + 1 != argc) return fail(Errc::invalid_argument, "");
     arguments.options.destination = argv[static_cast<std::size_t>(::optind)];
     return arguments;

@@ -1,6 +1,7 @@
 // The command line of zoneadm migrate. For zoneadm_migrate.cc.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct MigrateArguments {
     bool verbose = false;
     bool json = false;
     bool boot_writable = false;
+    // --set-bandwidth: nothing is moved; the migration that is under way may use so much. 0: no limit.
+    std::optional<std::uint64_t> set_bandwidth{};
 };
 
 // `words` are the sub-command's name and what follows it. Errors: Errc::invalid_argument with the reason, or

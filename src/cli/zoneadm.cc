@@ -78,11 +78,12 @@ constexpr std::array kCommands{
     ZoneadmCommand{"shutdown", "shutdown [-r [-- boot_arguments]]",
                    "Shut the zone down cleanly and wait for it; -r boots it again.", true, true,
                    zoneadm_shutdown},
-    ZoneadmCommand{"suspend", "suspend [--stop-first] [-x old-layout]",
-                   "Write the running zone to its encrypted suspend image and halt it. Memory is copied while\n"
-                   "\tthe zone runs, and what has changed meanwhile after it was stopped; with --stop-first it\n"
-                   "\tis stopped before. -x old-layout is for an image that earlier versions can read.",
-                   true, true, zoneadm_suspend},
+    ZoneadmCommand{
+        "suspend", "suspend [--stop-first] [-x old-layout]",
+        "Write the running zone to its encrypted suspend image and halt it. Memory is copied while\n"
+        "\tthe zone runs, and what has changed meanwhile after it was stopped; with --stop-first it\n"
+        "\tis stopped before. -x old-layout is for an image that earlier versions can read.",
+        true, true, zoneadm_suspend},
     ZoneadmCommand{"uninstall", "uninstall [-F] [-x force-storage-destroy-all]",
                    "Remove what was installed. Asks first unless -F is given.", true, true,
                    zoneadm_uninstall},
@@ -190,7 +191,10 @@ int run_command(const ZoneadmCommand& command, client::Client& client, const Glo
 
 void zoneadm_message(const std::string& zone, std::string_view text) {
     for (const std::string& line : split(text, '\n')) {
-        if (zone.empty()) {
+        // Findings stand by themselves below the message that announces them, as with the original.
+        if (line.starts_with("error: ") || line.starts_with("warning: ")) {
+            fmt::print(stderr, "{}\n", line);
+        } else if (zone.empty()) {
             fmt::print(stderr, "zoneadm: {}\n", line);
         } else {
             fmt::print(stderr, "zoneadm: zone '{}': {}\n", zone, line);

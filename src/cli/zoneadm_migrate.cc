@@ -8,7 +8,9 @@
 #include "cli/migrate_arguments.h"
 #include "cli/questions.h"
 #include "cli/zoneadm.h"
+#include "client/migration_limits.h"
 #include "migrate/offer.h"
+#include "os/io.h"
 #include "store/journal.h"
 
 namespace kz::cli {
@@ -28,23 +30,27 @@ void offer_questions(client::MigrateOptions& options, int cancel_fd) {
     };
 }
 
-std::string readable_rate(double bytes_per_second) {
-    return fmt::format("{:.1f} MB/s", bytes_per_second / 1e6);
+std::string readable_rate(std::uint64_t bytes_per_second) {
+    return fmt::format("{:.1f} MB/s", static_cast<double>(bytes_per_second) / 1e6);
+}
+
+std::string readable_time_left(const Json& figures) {
+    const auto left = json_u64(figures, "time_left_ms");
+    if (!left) return "no end in sight";
+    const std::uint64_t seconds = (*left + 999) / 1000;
+    return seconds < 60 ? fmt::format("{} s left", seconds)
+                        : fmt::format("{}:{:02} min left", seconds / 60, seconds % 60);
 }
 
 // One live line, rewritten in place.
 void show_progress(const Json& figures) {
-    const std::uint64_t total = json_u64(figures, "total").value_or(0);
-    const std::uint64_t remaining = json_u64(figures, "remaining").value_or(0);
-    const std::uint64_t sent = json_u64(figures, "transferred").value_or(0);
-    const double rate = figures.contains("megabits_per_second") && figures["megabits_per_second"].is_number()
-                            ? figures["megabits_per_second"].get<double>() * 1e6 / 8
-                            : 0;
-    const unsigned percent = total == 0 ? 0 : static_cast<unsigned>(100 - remaining * 100 / total);
-    fmt::print(stderr, "\r{:3}%  sent {} MiB  {}  changing {}  pause now {} ms \x1b[K\r", percent, sent >> 20,
-               readable_rate(rate),
-               readable_rate(static_cast<double>(json_u64(figures, "dirty_bytes_per_second").value_or(0))),
-               json_u64(figures, "expected_pause_ms").value_or(0));
+    const auto number = [&](std::string_view key) { return json_u64(figures, key).value_or(0); };
+    const std::uint64_t total = number("total");
+    const std::uint64_t percent = total == 0 ? 0 : 100 - std::min(number("remaining"), total) * 100 / total;
+    fmt::print(stderr, "\r{:3}%  sent {} MiB at {}  changing {}  pause now {} ms  {}\x1b[K\r", percent,
+               number("transferred") >> 20, readable_rate(number("bytes_per_second")),
+               readable_rate(number("dirty_bytes_per_second")), number("expected_pause_ms"),
+               readable_time_left(figures));
 }
 
 int list_ciphers(const ZoneadmCall& call, const client::MigrateOptions& options,
@@ -73,12 +79,19 @@ void print_report(const ZoneadmCall& call, const Json& report) {
     const std::string key = json_text(report, "fingerprint").value_or("");
     zoneadm_message(
         call.zone,
-        fmt::format("to {}: pause {} ms, {} bytes in {} ms, {}, {} memory connections, {}",
+        fmt::format("to {}: pause {} ms, {} bytes in {} ms, compressed {}:1, {}, {} memory connections, {}",
                     report["peer"].get<std::string>(), report["pause_ms"].dump(), report["bytes"].dump(),
-                    report["total_ms"].dump(), report["cipher"].get<std::string>(),
-                    report["connections"].dump(), key.empty() ? "host known to ssh" : "key " + key));
+                    report["total_ms"].dump(), report["compression"].dump(),
+                    report["cipher"].get<std::string>(), report["connections"].dump(),
+                    key.empty() ? "host known to ssh" : "key " + key));
     if (const std::string shares = readable_shares(report); !shares.empty())
         zoneadm_message(call.zone, "bytes of each connection: " + shares);
+}
+
+std::string readable_peer(const Json& entry) {
+    const auto peer = json_text(entry, "peer");
+    if (!peer) return "-";
+    return (json_text(entry, "direction").value_or("out") == "in" ? "from " : "to ") + *peer;
 }
 
 // One line of JSON a note, for programs: {"zone": NAME, "message" | "progress" | "report" | "error": ...}.
@@ -106,6 +119,20 @@ client::Reporter make_reporter(const ZoneadmCall& call, const MigrateArguments& 
     return reporter;
 }
 
+// Who gave up too late is told so; all is well otherwise.
+void say_too_late(const Json& report, const client::Reporter& reporter) {
+    const bool dry_run = report.contains("dry_run");
+    if (!dry_run && wait_readable(reporter.cancel_fd, Deadline::after(std::chrono::milliseconds(0))))
+        reporter.say("too late: moved");
+}
+
+int set_bandwidth(const ZoneadmCall& call, std::uint64_t bandwidth) {
+    const Result<void> done = client::limit_migration(call.client.paths(), call.zone, bandwidth);
+    if (done) return kExitOk;
+    zoneadm_message(call.zone, done.error().message());
+    return kExitError;
+}
+
 int finish(const ZoneadmCall& call, const MigrateArguments& arguments, const Result<Json>& report) {
     if (!report) {
         zoneadm_message(call.zone, report.error().message());
@@ -129,13 +156,16 @@ int zoneadm_migrate(const ZoneadmCall& call) {
         if (!arguments.error().message().empty()) zoneadm_message(call.zone, arguments.error().message());
         return zoneadm_usage(call);
     }
+    if (arguments->set_bandwidth) return set_bandwidth(call, *arguments->set_bandwidth);
     const Interrupts interrupts;
     client::Reporter reporter = make_reporter(call, *arguments);
     reporter.cancel_fd = interrupts.fd();
     offer_questions(arguments->options, interrupts.fd());
     if (arguments->boot_writable) reporter.say("-w has no meaning for linux-kz zones, and is ignored.");
     if (arguments->options.cipher == "list") return list_ciphers(call, arguments->options, reporter);
-    return finish(call, *arguments, call.client.migrate(call.zone, arguments->options, reporter));
+    const Result<Json> report = call.client.migrate(call.zone, arguments->options, reporter);
+    if (report) say_too_late(*report, reporter);
+    return finish(call, *arguments, report);
 }
 
 int zoneadm_history(const ZoneadmCall& call) {
@@ -159,8 +189,7 @@ int zoneadm_history(const ZoneadmCall& call) {
         };
         fmt::print("{:<25} {:<8} {:>9} {:>12} {:<18} {:>5} {}\n", json_text(entry, "when").value_or("-"),
                    json_text(entry, "move").value_or("-"), number("pause_ms"), number("bytes"),
-                   json_text(entry, "cipher").value_or("-"), number("connections"),
-                   json_text(entry, "peer").value_or("-"));
+                   json_text(entry, "cipher").value_or("-"), number("connections"), readable_peer(entry));
     }
     return kExitOk;
 }

@@ -151,6 +151,7 @@ Result<Json> IncomingMove::boot(unsigned connections) {
                                  {"accel", offer_.accel},
                                  {"connections", connections},
                                  {"cipher", crypto::cipher_name(offer_.cipher)},
+                                 {"source", offer_.source.host_name},
                                  {"migration_id", offer_.migration_id}});
 }
 

@@ -37,6 +37,13 @@ milliseconds implied_pause(const MoveSample& sample) {
     return milliseconds(std::min(sample.remaining / per_millisecond, kLongest));
 }
 
+std::optional<milliseconds> time_left(const MoveSample& sample) {
+    if (sample.bytes_per_second <= sample.dirty_bytes_per_second) return std::nullopt;
+    MoveSample net = sample;
+    net.bytes_per_second -= sample.dirty_bytes_per_second;
+    return implied_pause(net);
+}
+
 Convergence::Convergence(MovePolicy policy)
     : policy_(policy), pause_(std::min(kFirstPause, policy.max_pause)) {}
 

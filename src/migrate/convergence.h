@@ -66,5 +66,7 @@ class Convergence {
 
 // How long the guest would stand still if it were stopped now.
 std::chrono::milliseconds implied_pause(const MoveSample& sample);
+// Until what is left has moved, at what memory moves and changes now. Nothing when that has no end.
+std::optional<std::chrono::milliseconds> time_left(const MoveSample& sample);
 
 }  // namespace kz::migrate

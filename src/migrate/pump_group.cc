@@ -13,11 +13,12 @@ constexpr std::size_t kDropped = 256 * 1024;
 
 }  // namespace
 
-Result<std::unique_ptr<PumpGroup>> PumpGroup::create(std::function<void()> on_failure) {
+Result<std::unique_ptr<PumpGroup>> PumpGroup::create(std::function<void()> on_failure,
+                                                     stream::RateLimiter* limiter) {
     KZ_TRY(EventFd cancel, EventFd::create());
     KZ_TRY(EventFd release, EventFd::create());
     return std::unique_ptr<PumpGroup>(
-        new PumpGroup(std::move(cancel), std::move(release), std::move(on_failure)));
+        new PumpGroup(std::move(cancel), std::move(release), std::move(on_failure), limiter));
 }
 
 PumpGroup::~PumpGroup() {
@@ -60,7 +61,8 @@ void PumpGroup::start(unsigned channel, UniqueFd local, PumpBody body) {
     const std::lock_guard lock(mutex_);
     stream::PumpCounters& counters = counters_.emplace_back();
     threads_.emplace_back([this, channel, owned = std::move(local), pump = std::move(body), &counters] {
-        const stream::PumpRules rules{.cancel_fd = cancel_.fd(), .input_stall = {}, .output_stall = {}};
+        const stream::PumpRules rules{
+            .cancel_fd = cancel_.fd(), .input_stall = {}, .output_stall = {}, .limiter = limiter_};
         Result<stream::PumpTotals> moved = pump(channel, owned.get(), rules, counters);
         if (!moved) record_failure(std::move(moved).error().context(fmt::format("channel {}", channel)));
     });

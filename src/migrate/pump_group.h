@@ -32,8 +32,9 @@ using PumpBody = std::function<Result<stream::PumpTotals>(
 class PumpGroup {
   public:
     // `on_failure` is called once, on a thread of the group, when the first channel has failed or been
-    // cancelled.
-    static Result<std::unique_ptr<PumpGroup>> create(std::function<void()> on_failure = {});
+    // cancelled. `limiter`, unless null, limits what all channels send together; it outlives the group.
+    static Result<std::unique_ptr<PumpGroup>> create(std::function<void()> on_failure = {},
+                                                     stream::RateLimiter* limiter = nullptr);
     // Cancels and joins.
     ~PumpGroup();
     PumpGroup(const PumpGroup&) = delete;
@@ -60,8 +61,11 @@ class PumpGroup {
     std::vector<std::uint64_t> channel_bytes() const;
 
   private:
-    PumpGroup(EventFd cancel, EventFd release, std::function<void()> on_failure)
-        : cancel_(std::move(cancel)), release_(std::move(release)), on_failure_(std::move(on_failure)) {}
+    PumpGroup(EventFd cancel, EventFd release, std::function<void()> on_failure, stream::RateLimiter* limiter)
+        : cancel_(std::move(cancel)),
+          release_(std::move(release)),
+          on_failure_(std::move(on_failure)),
+          limiter_(limiter) {}
     void start(unsigned channel, UniqueFd local, PumpBody body);
     void record_failure(Error error);
     void drop(int local_fd) const;
@@ -69,6 +73,7 @@ class PumpGroup {
     EventFd cancel_;
     EventFd release_;
     std::function<void()> on_failure_;
+    stream::RateLimiter* limiter_;
     std::atomic<bool> joining_ = false;
     mutable std::mutex mutex_;
     std::optional<Error> failure_;

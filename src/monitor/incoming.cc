@@ -66,6 +66,7 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string machine_type, json_text(request, "machine_type"));
     KZ_TRY(const std::string accel, json_text(request, "accel"));
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
+    KZ_TRY(const std::string source, json_text(request, "source"));
     KZ_CHECK(run_.open_disk());
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
     run_.console().restore({{}, 0});
@@ -78,6 +79,10 @@ Result<Json> Incoming::boot(const Json& request) {
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
     if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;
+    facts_ = {{"direction", "in"},
+              {"peer", source},
+              {"cipher", crypto::cipher_name(cipher)},
+              {"connections", connections}};
     begun_ = std::chrono::steady_clock::now();
     arriving_ = true;
     return session_.to_json();
@@ -136,11 +141,21 @@ Result<Json> Incoming::resume(const Json& request) {
     KZ_CHECK(run_.record_owned());
     KZ_CHECK(run_.run_guest());
     run_.machine()->announce(run_.log());
+    note_arrival();
     migration_id_.clear();
     arriving_ = false;
     registration_.reset();
     pumps_.reset();
     return Json::object();
+}
+
+void Incoming::note_arrival() {
+    const stream::PumpTotals totals = pumps_->totals();
+    facts_["bytes"] = totals.sealed_bytes;
+    facts_["memory_bytes"] = totals.plain_bytes;
+    facts_["connection_bytes"] = pumps_->channel_bytes();
+    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", facts_); !noted)
+        run_.log().error("journal: {}", noted.error().message());
 }
 
 Result<Json> Incoming::cancel() {

@@ -46,10 +46,12 @@ class Incoming {
     Result<Json> loaded();
     Result<Json> resume(const Json& request);
     Result<Json> cancel();
+    void note_arrival();
     Result<Json> lost();
 
     ZoneRun& run_;
     std::string migration_id_;
+    Json facts_ = Json::object();  // of the move, for the journal
     std::atomic<bool> arriving_ = false;
     bool loaded_ = false;
     bool announced_ = false;  // host data has named this migration

@@ -28,6 +28,7 @@ Result<Json> Operations::handle(const Json& request, Caller& caller) {
     KZ_TRY(const std::string name, json_text(request, "op"));
     if (name == "status") return status();
     if (name == "shutdown") return shut_down(request);
+    if (name == "limit-move") return limit_move(request);
     return exclusively(request, caller);
 }
 
@@ -119,7 +120,16 @@ Result<Json> Operations::migrate(const Json& request, Caller& caller) {
                     zone::state_name(run_.runtime().state));
     }
     KZ_CHECK(run_.wait_for_memory());
-    return migrate_out(run_, request, caller);
+    return migrate_out(run_, request, limits_, caller);
+}
+
+// Beside the operation that it changes.
+Result<Json> Operations::limit_move(const Json& request) {
+    KZ_TRY(const std::uint64_t bandwidth, json_u64(request, "bandwidth_bytes"));
+    KZ_CHECK(limits_.set_bandwidth(bandwidth));
+    run_.log().info("migration: bandwidth {}",
+                    bandwidth == 0 ? "not limited" : fmt::format("limited to {} bytes/s", bandwidth));
+    return Json::object();
 }
 
 }  // namespace kz::monitor

@@ -6,6 +6,7 @@
 //   {"op": "shutdown", "reboot": bool, "patience": seconds}
 //   {"op": "suspend"}                                 -> {bytes, pause_ms, channels}
 //   {"op": "migrate", ...}                            live, to another host; monitor/outgoing.h
+//   {"op": "limit-move", "bandwidth_bytes"}           of the live migration that is under way, while it runs
 //   {"op": "incoming-...", ...}                       live, from another host; monitor/incoming.h
 #pragma once
 
@@ -13,6 +14,7 @@
 
 #include "monitor/control_server.h"
 #include "monitor/incoming.h"
+#include "monitor/move_limits.h"
 #include "monitor/zone_run.h"
 
 namespace kz::monitor {
@@ -34,12 +36,14 @@ class Operations {
     Result<Json> boot(const Json& request);
     Result<Json> shut_down(const Json& request);
     Result<Json> migrate(const Json& request, Caller& caller);
+    Result<Json> limit_move(const Json& request);
     // An operation on a zone that runs, alone.
     Result<Json> exclusively(const Json& request, Caller& caller);
     Result<Json> dispatch(const std::string& name, const Json& request, Caller& caller);
 
     ZoneRun& run_;
     Incoming incoming_;
+    MoveLimits limits_;
 };
 
 }  // namespace kz::monitor

@@ -1,7 +1,11 @@
 #include "monitor/outgoing.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cmath>
 #include <thread>
+#include <utility>
 
 #include "crypto/random.h"
 #include "migrate/checks_forecast.h"
@@ -12,6 +16,7 @@
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
+#include "monitor/move_speed.h"
 #include "monitor/peer_access.h"
 #include "monitor/stream_channels.h"
 #include "os/memory.h"
@@ -34,9 +39,14 @@ constexpr seconds kCallTime{60};
 // A destination that does not answer cleans up by itself.
 constexpr seconds kUndoTime{15};
 constexpr seconds kLoadTime{120};
-constexpr seconds kCutoverTime{120};
+// The last pages take as long as they take, as long as some arrive.
+constexpr seconds kCutoverStall{60};
 constexpr seconds kSettleTime{60};
 constexpr milliseconds kProgressStep{500};
+// A destination whose connection has ended is gone before.
+constexpr seconds kUnlockTime{30};
+constexpr milliseconds kUnlockStep{200};
+constexpr std::string_view kGoesOn = "the zone goes on running on this host";
 constexpr std::uint64_t kUnlimited = 1ULL << 40;
 // What QEMU is told when the switch is to come whatever it takes.
 constexpr milliseconds kForcedPause{600'000};
@@ -51,6 +61,7 @@ struct Request {
     unsigned connections = 0;
     bool dry_run = false;
     migrate::MovePolicy policy;
+    std::uint64_t bandwidth = 0;  // bytes per second; 0: no limit
 };
 
 Result<migrate::MovePolicy> read_policy(const Json& json) {
@@ -75,16 +86,26 @@ Result<Request> read_request(const Json& json) {
         static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
     KZ_TRY(request.dry_run, json_bool(json, "dry_run"));
     KZ_TRY(request.policy, read_policy(json));
+    KZ_TRY(const auto bandwidth, json_optional_u64(json, "bandwidth_bytes"));
+    request.bandwidth = bandwidth.value_or(0);
     return request;
+}
+
+// To one, with two digits.
+double compression(const stream::PumpTotals& totals) {
+    if (totals.sealed_bytes == 0) return 1;
+    const double ratio = static_cast<double>(totals.plain_bytes) / static_cast<double>(totals.sealed_bytes);
+    return std::round(ratio * 100) / 100;
 }
 
 class Outgoing {
   public:
-    Outgoing(ZoneRun& run, Request request, Caller& caller, PeerAccess access)
+    Outgoing(ZoneRun& run, Request request, MoveLimits& limits, Caller& caller, PeerAccess access)
         : run_(run),
           request_(std::move(request)),
           caller_(caller),
           access_(std::move(access)),
+          limits_(limits, request_.bandwidth),
           target_(fmt::format("/api/1/zones/{}/incoming", run.zone())) {}
 
     Result<Json> run();
@@ -98,6 +119,8 @@ class Outgoing {
     Result<void> move_memory();
     Result<void> start_stream();
     Result<void> wait_for_switchover();
+    Result<void> wait_for_last_pages();
+    migrate::MoveSample sample(const qemu::MigrationState& now) const;
     void show_progress(const qemu::MigrationState& now);
     Result<void> steer(const qemu::MigrationState& now);
     enum class CommitOutcome { done = 1, not_done, unknown };
@@ -108,6 +131,8 @@ class Outgoing {
     Commit commit();
     Result<Json> finish();
     Error roll_back(Error cause);
+    void leave_destination();
+    std::string go_on_here();
     Json dry_run_end();
     Result<Json> call(std::string_view method, std::string_view step, const Json& body, milliseconds timeout,
                       bool cancellable = true) {
@@ -117,11 +142,13 @@ class Outgoing {
     }
     Json carried_console() const;
     Json report() const;
+    void note_departure() const;
 
     ZoneRun& run_;
     Request request_;
     Caller& caller_;
     PeerAccess access_;
+    MoveLimits::Use limits_;
     migrate::Peer& peer_ = access_.peer;
     std::string target_;
     std::string phase_ = "connect";
@@ -135,7 +162,9 @@ class Outgoing {
     migrate::LinkSpeed link_;
     bool outgoing_ = false;
     bool announced_ = false;
+    bool streamed_ = false;  // QEMU has sent everything
     stream::PumpTotals totals_;
+    MoveSpeed speed_;
     steady_clock::time_point begun_ = steady_clock::now();
     steady_clock::time_point paused_;
     migrate::Convergence convergence_{request_.policy};
@@ -212,7 +241,7 @@ Result<void> Outgoing::prepare() {
 
 Result<void> Outgoing::start_stream() {
     qemu::Qmp& qmp = run_.machine()->qmp();
-    KZ_TRY(pumps_, migrate::PumpGroup::create());
+    KZ_TRY(pumps_, migrate::PumpGroup::create({}, &limits_.limiter()));
     const Path socket = run_.machine()->socket_folder() / "out.sock";
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run_.machine()->give_to_machine(socket));
@@ -251,26 +280,58 @@ Result<void> Outgoing::wait_for_switchover() {
     }
 }
 
+// The guest stands still. A switch that was forced may have much to send, at the rate that is allowed.
+Result<void> Outgoing::wait_for_last_pages() {
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    std::uint64_t sent = 0;
+    Deadline patience = Deadline::after(kCutoverStall);
+    while (true) {
+        const Result<qemu::MigrationState> ended =
+            wait_for_stream(qmp, *pumps_, Deadline::after(kProgressStep), run_.interrupt().fd());
+        if (ended) return {};
+        if (ended.error().code() != Errc::timeout || pumps_->failure() || patience.passed())
+            return std::unexpected(ended.error());
+        KZ_TRY(const qemu::MigrationState now, qemu::query_migration(qmp));
+        show_progress(now);
+        const std::uint64_t sent_now = pumps_->totals().sealed_bytes;
+        if (sent_now != sent) patience = Deadline::after(kCutoverStall);
+        sent = sent_now;
+    }
+}
+
+migrate::MoveSample Outgoing::sample(const qemu::MigrationState& now) const {
+    const auto by_qemu = static_cast<std::uint64_t>(now.megabits_per_second * 1e6 / 8);
+    return {.elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - moving_),
+            .iteration = now.iteration,
+            .remaining = now.remaining,
+            .bytes_per_second = speed_.plain() != 0 ? speed_.plain() : by_qemu,
+            .dirty_bytes_per_second = now.dirty_pages_per_second * now.page_size,
+            .throttle_percent = now.throttle_percent};
+}
+
 void Outgoing::show_progress(const qemu::MigrationState& now) {
-    caller_.progress({{"transferred", now.transferred},
-                      {"remaining", now.remaining},
-                      {"total", now.total},
-                      {"iteration", now.iteration},
-                      {"dirty_bytes_per_second", now.dirty_pages_per_second * now.page_size},
-                      {"megabits_per_second", now.megabits_per_second},
-                      {"expected_pause_ms", now.expected_downtime.count()}});
+    const stream::PumpTotals totals = pumps_->totals();
+    speed_.add(totals, steady_clock::now());
+    const migrate::MoveSample known = sample(now);
+    Json figures{{"transferred", totals.sealed_bytes},
+                 {"bytes_per_second", speed_.sealed()},
+                 {"connection_bytes", pumps_->channel_bytes()},
+                 {"memory_bytes_per_second", known.bytes_per_second},
+                 {"remaining", now.remaining},
+                 {"total", now.total},
+                 {"iteration", now.iteration},
+                 {"dirty_bytes_per_second", known.dirty_bytes_per_second},
+                 {"throttle_percent", now.throttle_percent},
+                 {"expected_pause_ms", migrate::implied_pause(known).count()},
+                 {"bandwidth_bytes", limits_.limiter().rate()}};
+    if (const auto left = migrate::time_left(known)) figures["time_left_ms"] = left->count();
+    caller_.progress(figures);
 }
 
 // What follows from how it goes: a longer pause, the switch by force, or the end of the attempt.
 Result<void> Outgoing::steer(const qemu::MigrationState& now) {
     using Action = migrate::MoveVerdict::Action;
-    const migrate::MoveVerdict verdict = convergence_.judge(
-        {.elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - moving_),
-         .iteration = now.iteration,
-         .remaining = now.remaining,
-         .bytes_per_second = static_cast<std::uint64_t>(now.megabits_per_second * 1e6 / 8),
-         .dirty_bytes_per_second = now.dirty_pages_per_second * now.page_size,
-         .throttle_percent = now.throttle_percent});
+    const migrate::MoveVerdict verdict = convergence_.judge(sample(now));
     if (!verdict.note.empty()) caller_.message(verdict.note);
     qemu::Qmp& qmp = run_.machine()->qmp();
     switch (verdict.action) {
@@ -297,6 +358,8 @@ Result<void> Outgoing::move_memory() {
     caller_.message("Starting migration.");
     KZ_CHECK(run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_out}));
     moving_ = steady_clock::now();
+    if (request_.cipher == crypto::Cipher::none)
+        run_.log().info("migration: memory goes to {} without encryption", peer_.host());
     KZ_CHECK(start_stream());
     KZ_CHECK(wait_for_switchover());
     paused_ = steady_clock::now();
@@ -304,7 +367,8 @@ Result<void> Outgoing::move_memory() {
     caller_.message("Suspending zone on source host.");
     qemu::Qmp& qmp = run_.machine()->qmp();
     KZ_CHECK(qemu::continue_after_pause(qmp));
-    KZ_CHECK(wait_for_stream(qmp, *pumps_, Deadline::after(kCutoverTime), run_.interrupt().fd()));
+    KZ_CHECK(wait_for_last_pages());
+    streamed_ = true;
     KZ_TRY(totals_, pumps_->join());
     caller_.message("Waiting for migration to complete.");
     KZ_CHECK(call("POST", "loaded", Json::object(), kLoadTime));
@@ -345,6 +409,7 @@ Json Outgoing::carried_console() const {
 Json Outgoing::report() const {
     return {{"bytes", totals_.sealed_bytes},
             {"memory_bytes", totals_.plain_bytes},
+            {"compression", compression(totals_)},
             {"pause_ms", pause_.count()},
             {"total_ms", total_.count()},
             {"cipher", crypto::cipher_name(request_.cipher)},
@@ -353,6 +418,13 @@ Json Outgoing::report() const {
             {"peer", acceptance_.destination.host_name},
             {"transport", migrate::scheme_name(request_.destination.scheme)},
             {"fingerprint", peer_.fingerprint()}};
+}
+
+void Outgoing::note_departure() const {
+    Json facts = report();
+    facts["direction"] = "out";
+    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", std::move(facts)); !noted)
+        run_.log().error("journal: {}", noted.error().message());
 }
 
 // RESUME and DETACH: whatever happens now, the zone is the destination's.
@@ -366,8 +438,7 @@ Result<Json> Outgoing::finish() {
     run_.end_machine();
     run_.console().notice("halted");
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
-    if (const auto noted = store::append_journal(run_.paths(), run_.zone(), "live", report()); !noted)
-        run_.log().error("journal: {}", noted.error().message());
+    note_departure();
     run_.finish();
     if (!resumed) {
         return fail(resumed.error().code(),
@@ -378,6 +449,28 @@ Result<Json> Outgoing::finish() {
     return report();
 }
 
+// What there is of the zone at the destination is undone, or dropped with the connection.
+void Outgoing::leave_destination() {
+    if (!std::exchange(offered_, false)) return;
+    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
+    if (undone) return;
+    run_.log().error("cleaning up on the destination: {}", undone.error().message());
+    ::shutdown(peer_.fd(), SHUT_RDWR);
+}
+
+// A machine that has loaded everything has the disk's locks until it is gone: the guest cannot go on here
+// before that.
+std::string Outgoing::go_on_here() {
+    if (!streamed_) return run_.let_guest_go_on();
+    if (run_.run_guest()) return std::string(kGoesOn);
+    leave_destination();
+    for (const Deadline patience = Deadline::after(kUnlockTime); !patience.passed();) {
+        if (run_.run_guest()) return std::string(kGoesOn);
+        std::this_thread::sleep_for(kUnlockStep);
+    }
+    return run_.let_guest_go_on();
+}
+
 Error Outgoing::roll_back(Error cause) {
     caller_.message("Cleaning up.");
     // What undoes must not be cancelled by what cancelled the migration.
@@ -385,16 +478,13 @@ Error Outgoing::roll_back(Error cause) {
     if (pumps_ && run_.machine() != nullptr && outgoing_) stop_sending(run_.machine()->qmp(), *pumps_);
     pumps_.reset();
     // The guest first: the other host may be slow to answer, or gone.
-    std::string outcome = "the zone goes on running on this host";
+    std::string outcome(kGoesOn);
     if (announced_) {
         if (const Result<void> written = run_.write_host_state("running", std::nullopt); !written)
             run_.log().error("host data: {}", written.error().message());
-        outcome = run_.let_guest_go_on();
+        outcome = go_on_here();
     }
-    if (offered_) {
-        const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
-        if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
-    }
+    leave_destination();
     if (refused_) return std::move(cause).append(outcome);
     return std::move(cause).context("migration failed").append(outcome);
 }
@@ -448,11 +538,11 @@ Result<Json> Outgoing::run() {
 
 }  // namespace
 
-Result<Json> migrate_out(ZoneRun& run, const Json& json, Caller& caller) {
+Result<Json> migrate_out(ZoneRun& run, const Json& json, MoveLimits& limits, Caller& caller) {
     KZ_TRY(Request request, read_request(json));
     KZ_TRY(PeerAccess access,
            open_peer(run.paths(), request.destination, json, caller, run.interrupt().fd()));
-    Outgoing outgoing(run, std::move(request), caller, std::move(access));
+    Outgoing outgoing(run, std::move(request), limits, caller, std::move(access));
     return outgoing.run();
 }
 

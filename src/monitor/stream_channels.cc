@@ -1,5 +1,7 @@
 #include "monitor/stream_channels.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -12,6 +14,9 @@ namespace {
 
 constexpr std::chrono::seconds kConnectTime{10};
 constexpr int kTransportBuffer = 4 * 1024 * 1024;
+// Of the transport's buffer, what has not left yet. QEMU takes the link for as fast as its bytes are taken,
+// and decides by that how long the guest will stand still: what only waits in a large buffer would fool it.
+constexpr int kUnsent = 512 * 1024;
 constexpr std::string_view kPurpose = "live migration";
 // A destination that takes nothing for this long is lost.
 constexpr std::chrono::seconds kStall{30};
@@ -27,6 +32,11 @@ struct Shared {
                                            stream::Direction::forward);
     }
 };
+
+// A tunnel is no TCP connection and goes without.
+void limit_unsent(int fd) {
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsent, sizeof kUnsent);
+}
 
 std::shared_ptr<const Shared> share(Transport transport, const migrate::Session& session,
                                     crypto::Cipher cipher) {
@@ -71,6 +81,8 @@ Result<Transport> connect_transport(const MemoryRoute& route, const migrate::Ses
 }
 
 migrate::PumpBody sealing_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher) {
+    for (const migrate::ChannelConnection& connection : transport)
+        limit_unsent(connection.fd.get());
     return [shared = share(std::move(transport), session, cipher)](
                unsigned channel, int local_fd, stream::PumpRules rules,
                stream::PumpCounters& counters) -> Result<stream::PumpTotals> {

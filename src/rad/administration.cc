@@ -1,6 +1,7 @@
 #include "rad/administration.h"
 
 #include "client/incoming_move.h"
+#include "client/migration_limits.h"
 #include "rad/migration_routes.h"
 #include "rad/routes.h"
 
@@ -14,6 +15,9 @@ Administration::Administration(client::Client client, PasswordCheck check, Log& 
       migrations_(
           [this](const std::string& zone, const client::MigrateOptions& options,
                  const client::Reporter& reporter) { return client_.migrate(zone, options, reporter); },
+          [this](const std::string& zone, std::uint64_t bandwidth) {
+              return client::limit_migration(client_.paths(), zone, bandwidth);
+          },
           hub_) {}
 
 Result<std::unique_ptr<Administration>> Administration::open(const HostPaths& paths, PasswordCheck check,

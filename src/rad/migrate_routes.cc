@@ -19,6 +19,7 @@ constexpr std::array<std::string_view, 2> kOnDeadline{"cancel", "force"};
 constexpr std::uint64_t kMaxConnections = 64;
 constexpr std::uint64_t kMaxPauseMs = 600'000;
 constexpr std::uint64_t kMaxDeadline = 7 * 24 * 3600;
+constexpr std::uint64_t kMaxBandwidth = std::numeric_limits<std::int64_t>::max();
 
 // What is for live moves only.
 Result<void> read_knobs(const Body& body, client::MigrateOptions& options) {
@@ -28,7 +29,7 @@ Result<void> read_knobs(const Body& body, client::MigrateOptions& options) {
     KZ_TRY(options.on_deadline, body.text_or("on_deadline", options.on_deadline));
     if (std::ranges::find(kOnDeadline, options.on_deadline) == kOnDeadline.end())
         return fail(Errc::invalid_argument, "'on_deadline' is cancel or force");
-    KZ_TRY(options.bandwidth_bytes, body.number_or("bandwidth", 0, std::numeric_limits<std::int64_t>::max()));
+    KZ_TRY(options.bandwidth_bytes, body.number_or("bandwidth", 0, kMaxBandwidth));
     KZ_TRY(options.post_copy, body.flag("post_copy"));
     return {};
 }
@@ -76,6 +77,16 @@ Result<Json> start(Request& request, Migrations& migrations, const Guard& guard)
     return started;
 }
 
+Result<Json> change(Request& request, Migrations& migrations) {
+    request.audit["action"] = "limit";
+    request.audit["migration"] = request.parameters.at("id");
+    KZ_TRY(const Body body, Body::of(request.body, std::array<std::string_view, 1>{"bandwidth"}));
+    if (!request.body.contains("bandwidth")) return fail(Errc::invalid_argument, "'bandwidth' is missing");
+    KZ_TRY(const std::uint64_t bandwidth, body.number_or("bandwidth", 0, kMaxBandwidth));
+    request.audit["bandwidth"] = bandwidth;
+    return migrations.limit(request.parameters.at("zone"), request.parameters.at("id"), bandwidth);
+}
+
 Result<Json> list(const Request& request, const Migrations& migrations, const HostPaths& paths) {
     constexpr std::array<std::string_view, 3> kMoves{"live", "warm", "cold"};
     const std::string& zone = request.parameters.at("zone");
@@ -100,6 +111,8 @@ void add_migrate_routes(Router& router, Migrations& migrations, const HostPaths&
     router.add("GET", one, {Need::view, kAnyAuth}, [&migrations](Request& request) {
         return migrations.find(request.parameters.at("zone"), request.parameters.at("id"));
     });
+    router.add("PATCH", one, {Need::operate, kAuths},
+               [&migrations](Request& request) { return change(request, migrations); });
     router.add("DELETE", one, {Need::operate, kAuths}, [&migrations](Request& request) {
         request.audit["action"] = "cancel";
         request.audit["migration"] = request.parameters.at("id");

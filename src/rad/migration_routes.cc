@@ -34,6 +34,10 @@ Result<Json> begin_move(Request& request, client::Client& client, Log& log) {
     if (!zone::is_valid_zone_name(zone))
         return fail(Errc::invalid_argument, "{}: {}", zone, zone::kBogusZoneName);
     KZ_TRY(migrate::Offer offer, migrate::Offer::from_json(request.body));
+    request.audit["action"] = "incoming";
+    request.audit["migration"] = offer.migration_id;
+    request.audit["cipher"] = crypto::cipher_name(offer.cipher);
+    request.audit["dry_run"] = offer.dry_run;
     log.info("zone '{}': {} migration {} offered by {} ({}){}", zone, migrate::move_kind_name(offer.kind),
              offer.migration_id, request.peer.name, request.peer.address, offer.dry_run ? ", dry run" : "");
     KZ_TRY(std::unique_ptr<IncomingMove> move, IncomingMove::begin(client, zone, std::move(offer)));

@@ -55,9 +55,7 @@ client::Reporter Migrations::reporter(Running& running) {
     reporter.cancel_fd = running.cancel.fd();
     reporter.message = [this, &running](const std::string& text) {
         const std::lock_guard lock(mutex_);
-        Json& messages = running.facts["messages"];
-        if (messages.size() < kMessages) messages.push_back(text);
-        tell(running, {{"message", text}});
+        say(running, text);
     };
     reporter.progress = [this, &running](const Json& progress) {
         const std::lock_guard lock(mutex_);
@@ -81,6 +79,9 @@ void Migrations::run(Running& running, const client::MigrateOptions& options) {
         report = fail(Errc::internal, "internal error: {}", error.what());
     }
     const std::lock_guard lock(mutex_);
+    const bool given_up =
+        wait_readable(running.cancel.fd(), Deadline::after(std::chrono::milliseconds(0))).has_value();
+    if (report && given_up && !options.dry_run) say(running, "too late: moved");
     const bool cancelled = !report && report.error().code() == Errc::cancelled;
     running.facts["status"] = report ? "succeeded" : cancelled ? "cancelled" : "failed";
     running.facts["ended"] = utc_timestamp();
@@ -91,6 +92,12 @@ void Migrations::run(Running& running, const client::MigrateOptions& options) {
                                   {"message", report.error().message()}};
     tell(running, {{"status", running.facts["status"]}});
     running.ended = true;
+}
+
+void Migrations::say(Running& running, const std::string& text) {
+    Json& messages = running.facts["messages"];
+    if (messages.size() < kMessages) messages.push_back(text);
+    tell(running, {{"message", text}});
 }
 
 void Migrations::tell(const Running& running, Json what) {
@@ -133,14 +140,31 @@ std::vector<Json> Migrations::list(const std::string& zone) const {
     return found;
 }
 
+std::unexpected<Error> Migrations::has_ended(const Running& running) {
+    const std::string status = running.facts["status"];
+    const bool moved = status == "succeeded" && running.facts["dry_run"] == false;
+    return fail(Errc::wrong_state, "{}the migration has ended: it {}", moved ? "too late: moved; " : "",
+                status);
+}
+
 Result<Json> Migrations::cancel(const std::string& zone, const std::string& id) {
     const std::lock_guard lock(mutex_);
     KZ_TRY(Running* const running, at(zone, id));
-    if (running->ended)
-        return fail(Errc::wrong_state, "the migration has ended: it {}",
-                    running->facts["status"].get<std::string>());
+    if (running->ended) return has_ended(*running);
     running->cancel.signal();
     return running->facts;
+}
+
+Result<Json> Migrations::limit(const std::string& zone, const std::string& id,
+                               std::uint64_t bandwidth_bytes) {
+    {
+        const std::lock_guard lock(mutex_);
+        KZ_TRY(const Running* const running, at(zone, id));
+        if (running->ended) return has_ended(*running);
+    }
+    // The monitor answers at its own speed, and knows which phase this is.
+    KZ_CHECK(limit_(zone, bandwidth_bytes));
+    return find(zone, id);
 }
 
 }  // namespace kz::rad

@@ -32,8 +32,12 @@ class Migrations {
     using Move = std::function<Result<Json>(const std::string& zone, const client::MigrateOptions& options,
                                             const client::Reporter& reporter)>;
 
+    // client::limit_migration, or what stands for it in a test.
+    using Limit = std::function<Result<void>(const std::string& zone, std::uint64_t bandwidth_bytes)>;
+
     // `hub` outlives it.
-    Migrations(Move move, EventHub& hub) : move_(std::move(move)), hub_(hub) {}
+    Migrations(Move move, Limit limit, EventHub& hub)
+        : move_(std::move(move)), limit_(std::move(limit)), hub_(hub) {}
     // Cancels what runs and waits for it.
     ~Migrations();
     Migrations(const Migrations&) = delete;
@@ -49,6 +53,9 @@ class Migrations {
     // Asks it to end; whether it could is told by its outcome. Errors: Errc::not_found, Errc::wrong_state
     // when it has ended.
     Result<Json> cancel(const std::string& zone, const std::string& id);
+    // Changes what it may send a second; 0: no limit. Errors: Errc::not_found, Errc::wrong_state when it is
+    // not moving a running zone (any more).
+    Result<Json> limit(const std::string& zone, const std::string& id, std::uint64_t bandwidth_bytes);
 
   private:
     struct Running {
@@ -60,10 +67,13 @@ class Migrations {
     Result<Running*> at(const std::string& zone, const std::string& id);
     void run(Running& running, const client::MigrateOptions& options);
     client::Reporter reporter(Running& running);
+    static std::unexpected<Error> has_ended(const Running& running);
+    void say(Running& running, const std::string& text);
     void tell(const Running& running, Json what);
     void forget_old();
 
     Move move_;
+    Limit limit_;
     EventHub& hub_;
     mutable std::mutex mutex_;
     std::list<Running> all_;

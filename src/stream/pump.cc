@@ -1,5 +1,7 @@
 #include "stream/pump.h"
 
+#include <algorithm>
+
 #include "stream/fd_channel.h"
 #include "stream/fd_io.h"
 
@@ -29,11 +31,18 @@ class Tally {
     PumpTotals totals_;
 };
 
+// Under a limit the input is taken in small pieces too: who writes it measures how fast it is taken, and what
+// the pump holds back is not there yet.
+MutableBytes even_space(ChannelWriter& channel, const RateLimiter* limiter) {
+    const MutableBytes space = channel.space();
+    return limiter == nullptr ? space : space.first(std::min(space.size(), limiter->even_piece()));
+}
+
 Result<PumpTotals> pump_to_channel(FdInput input, ChannelWriter& channel, int watch_fd,
-                                   PumpCounters& counters) {
+                                   const RateLimiter* limiter, PumpCounters& counters) {
     Tally tally(counters);
     while (true) {
-        KZ_TRY(const std::size_t got, input.read(channel.space(), watch_fd));
+        KZ_TRY(const std::size_t got, input.read(even_space(channel, limiter), watch_fd));
         if (got == 0) break;
         KZ_TRY(const std::size_t sealed, channel.commit(got));
         tally.record(got, sealed);
@@ -48,7 +57,7 @@ Result<PumpTotals> pump_to_channel(FdInput input, ChannelWriter& channel, int wa
 Result<PumpTotals> pump_in(int plain_fd, ChannelWriter& channel, const PumpRules& rules,
                            PumpCounters& counters) {
     KZ_TRY(const FdInput input, FdInput::create(plain_fd, rules));
-    return pump_to_channel(input, channel, -1, counters);
+    return pump_to_channel(input, channel, -1, nullptr, counters);
 }
 
 Result<PumpTotals> pump_out(ChannelReader& channel, int plain_fd, const PumpRules& rules,
@@ -71,7 +80,7 @@ Result<PumpTotals> pump_seal(int plain_fd, int sealed_fd, RecordSealer& sealer, 
     KZ_TRY(const FdInput input, FdInput::create(plain_fd, rules));
     KZ_TRY(const FdOutput output, FdOutput::create(sealed_fd, rules));
     FdChannelWriter channel(sealer, output);
-    return pump_to_channel(input, channel, sealed_fd, counters);
+    return pump_to_channel(input, channel, sealed_fd, rules.limiter, counters);
 }
 
 Result<PumpTotals> pump_open(int sealed_fd, int plain_fd, RecordOpener& opener, const PumpRules& rules,

@@ -1,6 +1,7 @@
 #include "stream/rate_limiter.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "os/io.h"
 
@@ -11,6 +12,8 @@ constexpr double kBurstSeconds = 0.02;
 // A new rate must be noticed by those who wait for the old one.
 constexpr std::chrono::milliseconds kLongestNap{50};
 constexpr std::chrono::milliseconds kShortestNap{1};
+constexpr std::uint64_t kLeastPiece = 16 * 1024;
+constexpr std::uint64_t kPiecesPerSecond = 50;
 
 }  // namespace
 
@@ -46,6 +49,12 @@ void RateLimiter::set_rate(std::uint64_t bytes_per_second) {
 std::uint64_t RateLimiter::rate() const {
     const std::lock_guard lock(mutex_);
     return bucket_.rate();
+}
+
+std::size_t RateLimiter::even_piece() const {
+    const std::uint64_t limit = rate();
+    if (limit == 0) return std::numeric_limits<std::size_t>::max();
+    return std::max(limit / kPiecesPerSecond, kLeastPiece);
 }
 
 Result<void> RateLimiter::acquire(std::size_t bytes, int cancel_fd) {

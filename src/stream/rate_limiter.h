@@ -38,6 +38,9 @@ class RateLimiter {
     // Bytes per second, 0 for no limit. Whoever waits notices within 50 ms.
     void set_rate(std::uint64_t bytes_per_second);
     std::uint64_t rate() const;
+    // How much to take at once for the flow to be even: what may be sent in 20 ms, not less than 16 KiB. All,
+    // where there is no limit.
+    std::size_t even_piece() const;
 
     // Returns when `bytes` may be sent; they may be more than come in a second. `cancel_fd`, unless -1, ends
     // the wait with Errc::cancelled when it becomes readable.

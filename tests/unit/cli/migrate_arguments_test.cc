@@ -63,6 +63,12 @@ TEST(MigrateArgumentsTest, EveryOption) {
     EXPECT_TRUE(read({"--accept-new", "h"}).value().options.accept_new_host_key);
 }
 
+TEST(MigrateArgumentsTest, BandwidthOfTheOneThatRuns) {
+    EXPECT_EQ(read({"--set-bandwidth", "2M"}).value().set_bandwidth, 2U << 20U);
+    EXPECT_EQ(read({"--set-bandwidth=none"}).value().set_bandwidth, 0U);
+    EXPECT_EQ(read({"node2"}).value().set_bandwidth, std::nullopt);
+}
+
 struct Wrong {
     std::vector<std::string> words;
     const char* reason;
@@ -86,6 +92,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{{"--deadline", "9", "--on-deadline", "panic", "h"}, "one of cancel, force"},
                     Wrong{{"--on-deadline", "force", "h"}, "needs a --deadline"},
                     Wrong{{"--bandwidth", "fast", "h"}, "'fast' is not a rate"},
+                    Wrong{{"--set-bandwidth", "fast"}, "'fast' is not a rate"},
+                    Wrong{{"--set-bandwidth", "1M", "h"}, "stands alone"},
+                    Wrong{{"-v", "--set-bandwidth", "1M"}, "stands alone"},
                     Wrong{{"--connections", "0", "h"}, "--connections is a number from 1 to 255"},
                     Wrong{{"-t", "hot", "h"}, "-t is one of auto, live, warm, cold"},
                     Wrong{{"--fingerprint", "SHA256:x", "h"}, "'SHA256:x'"},

@@ -98,5 +98,15 @@ TEST(Convergence, ImpliedPauseSurvivesExtremes) {
     EXPECT_EQ(implied_pause({.remaining = 30 * kMB, .bytes_per_second = 100 * kMB}), 300ms);
 }
 
+TEST(TimeLeft, IsOfWhatMovesFasterThanItChanges) {
+    EXPECT_EQ(time_left({.remaining = 30 * kMB, .bytes_per_second = 100 * kMB}), 300ms);
+    EXPECT_EQ(
+        time_left({.remaining = 30 * kMB, .bytes_per_second = 100 * kMB, .dirty_bytes_per_second = 70 * kMB}),
+        1000ms);
+    EXPECT_EQ(time_left({.remaining = 1, .bytes_per_second = kMB, .dirty_bytes_per_second = kMB}),
+              std::nullopt);
+    EXPECT_EQ(time_left({.remaining = 1}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace kz::migrate

@@ -48,6 +48,26 @@ TEST_F(OperationsTest, AZoneWithoutAMachineIsNotRunning) {
                    "not running");
 }
 
+TEST_F(OperationsTest, LimitsAreOfAMigrationThatIsUnderWay) {
+    expect_refused({{"op", "limit-move"}, {"bandwidth_bytes", 1000}}, Errc::wrong_state,
+                   "no live migration of the zone is under way");
+    EXPECT_FALSE(handle({{"op", "limit-move"}}).has_value());
+}
+
+TEST(MoveLimits, CountAsLongAsTheyAreUsed) {
+    MoveLimits limits;
+    EXPECT_EQ(limits.set_bandwidth(5).error().code(), Errc::wrong_state);
+    {
+        const MoveLimits::Use use(limits, 1000);
+        EXPECT_EQ(use.limiter().rate(), 1000U);
+        EXPECT_TRUE(limits.set_bandwidth(5).has_value());
+        EXPECT_EQ(use.limiter().rate(), 5U);
+    }
+    EXPECT_EQ(limits.set_bandwidth(7).error().code(), Errc::wrong_state);
+    const MoveLimits::Use next(limits, 0);
+    EXPECT_EQ(next.limiter().rate(), 0U) << "nothing stays from the one before";
+}
+
 TEST_F(OperationsTest, OneOperationAtATime) {
     const std::lock_guard other(run_->operation());
     for (const char* name : {"boot", "halt", "incoming-boot"})

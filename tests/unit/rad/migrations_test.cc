@@ -16,7 +16,8 @@ class MigrationsTest : public testing::Test {
         ++under_way_;
         reporter.say("Checking.");
         reporter.progress({{"percent", 12}});
-        const auto go = wait_readable(go_.fd(), soon(), reporter.cancel_fd);
+        // One that has passed its commit heeds no cancel.
+        const auto go = wait_readable(go_.fd(), soon(), zone == "committed" ? -1 : reporter.cancel_fd);
         --under_way_;
         if (!go) return fail(Errc::cancelled, "cancelled");
         if (zone == "bad") return fail(Errc::unavailable, "the other host is gone");
@@ -45,10 +46,16 @@ class MigrationsTest : public testing::Test {
 
     EventFd go_ = EventFd::create().value();
     std::atomic<int> under_way_ = 0;
+    std::map<std::string, std::uint64_t> limited_;
     EventHub hub_;
     std::unique_ptr<Migrations> migrations_ = std::make_unique<Migrations>(
         [this](const std::string& zone, const client::MigrateOptions&, const client::Reporter& reporter) {
             return move(zone, reporter);
+        },
+        [this](const std::string& zone, std::uint64_t bandwidth) -> Result<void> {
+            if (zone == "cold") return fail(Errc::wrong_state, "no live migration of the zone is under way");
+            limited_[zone] = bandwidth;
+            return {};
         },
         hub_);
 };
@@ -92,6 +99,29 @@ TEST_F(MigrationsTest, OneIsCancelled) {
     EXPECT_EQ(ended("web1", id)["status"], "cancelled");
     EXPECT_EQ(migrations_->cancel("web1", id).error().code(), Errc::wrong_state);
     EXPECT_EQ(migrations_->cancel("web1", "none").error().code(), Errc::not_found);
+}
+
+TEST_F(MigrationsTest, AfterTheCommitItIsTooLateToCancel) {
+    const std::string id = start("committed").value()["id"];
+    EXPECT_TRUE(migrations_->cancel("committed", id).has_value());
+    go_.signal();
+    const Json facts = ended("committed", id);
+    EXPECT_EQ(facts["status"], "succeeded");
+    EXPECT_EQ(facts["messages"], Json::array({"Checking.", "too late: moved"}));
+    EXPECT_EQ(migrations_->cancel("committed", id).error().message(),
+              "too late: moved; the migration has ended: it succeeded");
+}
+
+TEST_F(MigrationsTest, TheBandwidthOfOneIsChangedWhileItRuns) {
+    const std::string id = start("web1").value()["id"];
+    EXPECT_EQ(migrations_->limit("web1", id, 5000).value()["status"], "running");
+    EXPECT_EQ(limited_.at("web1"), 5000U);
+    EXPECT_EQ(migrations_->limit("web1", "none", 1).error().code(), Errc::not_found);
+    EXPECT_EQ(migrations_->limit("cold", start("cold").value()["id"], 1).error().code(), Errc::wrong_state);
+    go_.signal();
+    EXPECT_EQ(ended("web1", id)["status"], "succeeded");
+    EXPECT_EQ(migrations_->limit("web1", id, 1).error().code(), Errc::wrong_state);
+    EXPECT_EQ(limited_.at("web1"), 5000U);
 }
 
 TEST_F(MigrationsTest, TheyAreLimited) {

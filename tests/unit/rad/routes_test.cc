@@ -23,10 +23,12 @@ const std::map<std::string, std::string> kWho{
     {"POST /api/1/zones/{zone}/migrations", "of"},
     {"GET /api/1/zones/{zone}/migrations", "vmof"},
     {"GET /api/1/zones/{zone}/migrations/{id}", "vmof"},
+    {"PATCH /api/1/zones/{zone}/migrations/{id}", "of"},
     {"DELETE /api/1/zones/{zone}/migrations/{id}", "of"},
     {"GET /api/1/events", "dvmof"},
     {"GET /api/1/migration-ciphers", "dvmof"},
     {"POST /api/1/zones/{zone}/incoming", "mf"},
+    {"POST /api/1/zones/{zone}/incoming/link", "mf"},
     {"POST /api/1/zones/{zone}/incoming/configure", "mf"},
     {"POST /api/1/zones/{zone}/incoming/attach", "mf"},
     {"POST /api/1/zones/{zone}/incoming/boot", "mf"},
@@ -191,6 +193,10 @@ TEST_F(RoutesTest, AMoveIsStartedWatchedAndListed) {
     EXPECT_EQ(client.ask("GET", target).body["migrations"].size(), 1U);
     EXPECT_EQ(client.ask("GET", target).body["journal"], Json::array());
     EXPECT_EQ(client.ask("DELETE", one).status, 409U);
+    EXPECT_EQ(client.ask("PATCH", one, {{"bandwidth", 1000}}).status, 409U);
+    EXPECT_EQ(client.ask("PATCH", one, Json::object()).status, 400U);
+    EXPECT_EQ(client.ask("PATCH", one, {{"bandwidth", -1}}).status, 400U);
+    EXPECT_EQ(client.ask("PATCH", target + "/none", {{"bandwidth", 1000}}).status, 404U);
     EXPECT_EQ(client.ask("DELETE", target + "/none").status, 404U);
     EXPECT_EQ(
         client.ask("GET", "/api/1/zones/web2/migrations/" + started.body["id"].get<std::string>()).status,

@@ -73,6 +73,15 @@ TEST_F(Bucket, AClockThatGoesBackwardsHarmsNothing) {
     EXPECT_GT(bucket_.take(1, now_ - 10s), 0ns);
 }
 
+TEST(RateLimiter, PiecesForAnEvenFlow) {
+    RateLimiter limiter;
+    EXPECT_GT(limiter.even_piece(), 1ULL << 40) << "no limit";
+    limiter.set_rate(50'000'000);
+    EXPECT_EQ(limiter.even_piece(), 1'000'000U);
+    limiter.set_rate(1024);
+    EXPECT_EQ(limiter.even_piece(), 16'384U) << "smaller records would cost more than they help";
+}
+
 TEST(RateLimiter, AllChannelsTogetherKeepTheRate) {
     RateLimiter limiter(20'000'000);
     const auto start = Clock::now();
