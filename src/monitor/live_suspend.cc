@@ -98,7 +98,7 @@ Result<Recording> record(ZoneRun& run, migrate::PumpGroup& pumps, bool live) {
 
 }  // namespace
 
-Result<Recording> record_pages(ZoneRun& run, image::ImageWriter& writer, bool live, Caller& caller) {
+Result<Recording> record_pages(ZoneRun& run, image::ImageWriter& writer, bool live) {
     PageRecorder recorder(writer);
     KZ_TRY(const std::unique_ptr<migrate::PumpGroup> pumps, migrate::PumpGroup::create());
     const Path socket = run.machine()->socket_folder() / "out.sock";
@@ -109,7 +109,6 @@ Result<Recording> record_pages(ZoneRun& run, image::ImageWriter& writer, bool li
         [&recorder](unsigned, int fd, const stream::PumpRules& rules, stream::PumpCounters& counters) {
             return stream::pump_in(fd, recorder, rules, counters);
         });
-    if (live) caller.message("copying memory while the zone runs.");
     Result<Recording> recording = record(run, *pumps, live);
     if (!recording) stop_sending(run.machine()->qmp(), *pumps);
     return recording;

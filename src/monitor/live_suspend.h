@@ -12,7 +12,6 @@
 #include <chrono>
 
 #include "image/writer.h"
-#include "monitor/control_server.h"
 #include "monitor/zone_run.h"
 
 namespace kz::monitor {
@@ -25,6 +24,6 @@ struct Recording {
 // Into an image of layout `pages`, whose writer is then ready to finish. With `live` the guest is stopped on
 // the way; without, it stands still already. On failure QEMU's migration has ended, and the guest runs or
 // stands still.
-Result<Recording> record_pages(ZoneRun& run, image::ImageWriter& writer, bool live, Caller& caller);
+Result<Recording> record_pages(ZoneRun& run, image::ImageWriter& writer, bool live);
 
 }  // namespace kz::monitor

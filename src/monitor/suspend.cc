@@ -234,7 +234,7 @@ Result<image::ImageWriter> create_image(ZoneRun& run, const ImagePlace& place, c
 
 // The guest stands still afterwards, or, when it fails, does as it likes.
 Result<WrittenImage> write_image(ZoneRun& run, const ImagePlace& place, image::ImageWriter& writer,
-                                 const SuspendRequest& request, Caller& caller) {
+                                 const SuspendRequest& request) {
     Recording recording{.stopped = steady_clock::now(), .passes = 1};
     if (!request.live) {
         KZ_CHECK(run.machine()->qmp().execute("stop"));
@@ -243,7 +243,7 @@ Result<WrittenImage> write_image(ZoneRun& run, const ImagePlace& place, image::I
     if (request.old_layout) {
         KZ_CHECK(record_channels(run, writer));
     } else {
-        KZ_TRY(recording, record_pages(run, writer, request.live, caller));
+        KZ_TRY(recording, record_pages(run, writer, request.live));
     }
     KZ_TRY(const image::ImageTotals totals, writer.finish());
     return WrittenImage{{writer.info().image_id, place.location(), utc_timestamp()},
@@ -293,7 +293,7 @@ Result<Json> suspend_zone(ZoneRun& run, const Json& json, Caller& caller) {
     const auto attempt = [&]() -> Result<WrittenImage> {
         KZ_TRY(image::ImageWriter writer, create_image(run, place, newest, request.old_layout));
         run.console().notice("suspending");
-        Result<WrittenImage> written = write_image(run, place, writer, request, caller);
+        Result<WrittenImage> written = write_image(run, place, writer, request);
         if (!written) return std::unexpected(go_on(run, written.error()));
         return written;
     };

@@ -120,9 +120,11 @@ class LiveMigration(LabCase):
         self.assertEqual({entry["connections"] for entry in moves}, {wanted})
         # The machine's state has a connection of its own beside those of memory.
         self.assertEqual(seen, [(wanted + 1, 1), (wanted + 1, 1), (wanted + 1, 0)])
+        # Where the processor is emulated, QEMU holds the guest up for seconds when it begins to watch 4 GiB; that is
+        # in the second figure, and none of ours. With KVM there is no such thing.
         pauses = ", ".join(f"{entry['pause_ms']:.0f}" for entry in moves)
-        print(f"live migration: the guest stood still for at most {longest_gap_ms(ticks, TICK_MS):.0f} ms in five moves; "
-              f"pauses of those from vzl-216: {pauses} ms")
+        print(f"live migration: pauses of the moves from vzl-216: {pauses} ms; the console stood still for at most "
+              f"{longest_gap_ms(ticks, TICK_MS):.0f} ms in all five")
 
 
 if __name__ == "__main__":
