@@ -124,6 +124,8 @@ Result<Json> Incoming::loaded() {
     KZ_CHECK(received_);
     KZ_CHECK(pumps_->join());
     loaded_ = true;
+    // The source has announced it before it sent anything.
+    announced_ = true;
     return Json::object();
 }
 

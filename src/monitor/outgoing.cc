@@ -16,6 +16,7 @@
 #include "migrate/peer.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
+#include "monitor/grace.h"
 #include "monitor/move_speed.h"
 #include "monitor/peer_access.h"
 #include "monitor/stream_channels.h"
@@ -38,6 +39,8 @@ using std::chrono::steady_clock;
 constexpr seconds kCallTime{60};
 // A destination that does not answer cleans up by itself.
 constexpr seconds kUndoTime{15};
+// What a step of the other host may still take when the user has given up.
+constexpr seconds kStepGrace{10};
 constexpr seconds kLoadTime{120};
 // The last pages take as long as they take, as long as some arrive.
 constexpr seconds kCutoverStall{60};
@@ -135,11 +138,7 @@ class Outgoing {
     std::string go_on_here();
     Json dry_run_end();
     Result<Json> call(std::string_view method, std::string_view step, const Json& body, milliseconds timeout,
-                      bool cancellable = true) {
-        phase_ = step.empty() ? "offer" : step;
-        return peer_.call(method, target_ + std::string(step.empty() ? "" : "/") + std::string(step), body,
-                          timeout, cancellable ? run_.interrupt().fd() : -1);
-    }
+                      bool cancellable = true);
     Json carried_console() const;
     Json report() const;
     void note_departure() const;
@@ -172,6 +171,20 @@ class Outgoing {
     milliseconds pause_{0};
     milliseconds total_{0};
 };
+
+// One that the user gives up is let come to its end, for a while: then what it has done can be undone.
+Result<Json> Outgoing::call(std::string_view method, std::string_view step, const Json& body,
+                            milliseconds timeout, bool cancellable) {
+    phase_ = step.empty() ? "offer" : step;
+    const std::string target = target_ + std::string(step.empty() ? "" : "/") + std::string(step);
+    if (!cancellable) return peer_.call(method, target, body, timeout);
+    const int given_up = run_.interrupt().fd();
+    KZ_TRY(const std::unique_ptr<Grace> grace, Grace::begin(given_up, kStepGrace));
+    Result<Json> answer = peer_.call(method, target, body, timeout, grace->fd());
+    if (answer && wait_readable(given_up, Deadline::after(milliseconds(0))))
+        return fail(Errc::cancelled, "cancelled");
+    return answer;
+}
 
 Result<void> Outgoing::make_offer() {
     KZ_TRY(const Bytes id, crypto::random_bytes(16));
@@ -452,7 +465,7 @@ Result<Json> Outgoing::finish() {
 // What there is of the zone at the destination is undone, or dropped with the connection.
 void Outgoing::leave_destination() {
     if (!std::exchange(offered_, false)) return;
-    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
+    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime, /*cancellable=*/false);
     if (undone) return;
     run_.log().error("cleaning up on the destination: {}", undone.error().message());
     ::shutdown(peer_.fd(), SHUT_RDWR);
@@ -485,7 +498,7 @@ Error Outgoing::roll_back(Error cause) {
         outcome = go_on_here();
     }
     leave_destination();
-    if (refused_) return std::move(cause).append(outcome);
+    if (refused_) return cause;
     return std::move(cause).context("migration failed").append(outcome);
 }
 
@@ -510,7 +523,7 @@ Json Outgoing::foresee() {
 Json Outgoing::dry_run_end() {
     Json expected = foresee();
     caller_.message("Cleaning up.");
-    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime);
+    const Result<Json> undone = call("DELETE", "", nullptr, kUndoTime, /*cancellable=*/false);
     if (!undone) run_.log().error("cleaning up on the destination: {}", undone.error().message());
     caller_.message("Dry-run migration successful.");
     return {{"dry_run", true}, {"connections", connections_}, {"forecast", std::move(expected)}};
