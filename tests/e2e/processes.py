@@ -32,6 +32,13 @@ class ZoneProcess:
             return "X"
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith(f"{key}:"))
 
+    def command_line(self):
+        """Its words; none when it has ended."""
+        try:
+            return pathlib.Path(f"/proc/{self.pid}/cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            return []
+
     def kill(self, number=signal.SIGKILL):
         """By force, and waits until it is gone."""
         if is_process(self.pid, self.started):
@@ -73,6 +80,18 @@ def processes_in(node, name):
         except (OSError, ValueError):
             continue  # it ended while we looked
     return [process for process in found if process.alive()]
+
+
+def with_option(zone, option, node=None):
+    """The host's monitors and guards of this zone whose command line holds that word."""
+    return [process for process in processes_in(zone.node(node), "zoneadmd")
+            if {option, zone.name} <= set(process.command_line())]
+
+
+def guard_of(zone, node=None):
+    """The one guard of the zone's machine; None while there is none, or a second one."""
+    found = with_option(zone, "--guard", node)
+    return found[0] if len(found) == 1 else None
 
 
 def nothing_left(zone, node):

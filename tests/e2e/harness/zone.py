@@ -55,8 +55,8 @@ class Console:
 
 
 class Zone:
-    """`disk` and `suspend` are paths; unless told otherwise both lie in the lab's shared folder. `extra` is further text
-    for zonecfg."""
+    """`disk` is a path or a storage URI, `suspend` a path; unless told otherwise both lie in the lab's shared folder.
+    `extra` is further text for zonecfg."""
 
     def __init__(self, lab, name="ant1", number=1, node="node1", memory="256M", cpus=1, disk=None, suspend=None,
                  extra=""):
@@ -72,8 +72,9 @@ class Zone:
 
     def configuration(self):
         """The commands of zonecfg, one a line."""
+        storage = self.disk if re.match(r"[a-z]+:", str(self.disk)) else f"file://{self.disk}"
         lines = ["create -b", "set brand=linux-kz",
-                 "add device", f"set storage=file://{self.disk}", "set bootpri=0", "end",
+                 "add device", f"set storage={storage}", "set bootpri=0", "end",
                  "add anet", f"set allowed-address={self.address}/24", "end",
                  "add capped-memory", f"set physical={self.memory}", "end",
                  "add virtual-cpu", f"set ncpus={self.cpus}", "end"]
