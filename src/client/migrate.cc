@@ -4,6 +4,7 @@
 #include "client/destination.h"
 #include "client/disk_move.h"
 #include "client/locked_zone.h"
+#include "migrate/checks.h"
 #include "migrate/offer.h"
 #include "migrate/peer.h"
 #include "storage/suri.h"
@@ -54,7 +55,7 @@ Result<void> check_shareable(const zone::Config& config) {
 Result<Json> dry_run_outcome(DiskMove& move, const Result<void>& prepared, const Reporter& reporter) {
     if (prepared) reporter.say("Dry-run migration successful.");
     move.undo();
-    if (!prepared) return std::unexpected(Error(prepared.error()).context("migration failed"));
+    if (!prepared) return std::unexpected(migrate::migration_failed(prepared.error()));
     return Json{{"dry_run", true}};
 }
 
@@ -114,9 +115,8 @@ Result<void> Client::suspend_to_move(const std::string& zone, const std::string&
     const Result<void> prepared = rehearsal.prepare();
     rehearsal.undo();
     if (!prepared)
-        return std::unexpected(Error(prepared.error())
-                                   .context("migration failed")
-                                   .append("the zone goes on running on this host"));
+        return std::unexpected(
+            migrate::migration_failed(prepared.error(), "the zone goes on running on this host"));
     reporter.say("Suspending zone on source host.");
     return suspend(zone, reporter);
 }
@@ -159,10 +159,8 @@ Result<Json> Client::hand_over(const std::string& zone, MoveKind kind, bool dry_
     const Result<void> handed = prepared ? move.commit() : prepared;
     if (!handed) {
         move.undo();
-        return std::unexpected(
-            Error(handed.error())
-                .context("migration failed")
-                .append(start_there ? "the zone is suspended" : "the zone is unchanged on this host"));
+        return std::unexpected(migrate::migration_failed(
+            handed.error(), start_there ? "the zone is suspended" : "the zone is unchanged on this host"));
     }
     committed = true;
     const Result<void> adopted = move.adopt();

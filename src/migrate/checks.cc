@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kClockTolerance{1000};
 constexpr std::size_t kMaxFeaturesNamed = 32;
+constexpr std::string_view kCheckFailed = "configuration check failed:";
 
 bool has_memory_to_move(const Offer& offer) {
     return offer.kind != MoveKind::cold;
@@ -312,10 +313,16 @@ Result<void> conclude(const Offer& offer, const Acceptance& acceptance, const Fi
     if (findings.errors.empty()) return {};
     const Result<void> cipher = check_cipher(offer.cipher, acceptance.ciphers);
     if (!cipher && findings.errors.size() == 1) return cipher;
-    std::string text = "configuration check failed:";
+    std::string text(kCheckFailed);
     for (const std::string& each : findings.errors)
         text += "\nerror: " + each;
     return fail(Errc::wrong_state, "{}", text);
+}
+
+Error migration_failed(Error cause, std::string_view outcome) {
+    if (cause.message().starts_with(kCheckFailed)) return cause;
+    Error failed = std::move(cause).context("migration failed");
+    return outcome.empty() ? failed : std::move(failed).append(outcome);
 }
 
 }  // namespace kz::migrate

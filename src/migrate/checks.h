@@ -105,4 +105,8 @@ Findings check_acceptance(const Offer& offer, const Acceptance& acceptance, cons
 // each; the original's two lines when a missing cipher is all that there is.
 Result<void> conclude(const Offer& offer, const Acceptance& acceptance, const Findings& findings);
 
+// "migration failed: CAUSE; OUTCOME" (where there is one), but for conclude()'s, which speaks for itself:
+// nothing had begun.
+Error migration_failed(Error cause, std::string_view outcome = {});
+
 }  // namespace kz::migrate

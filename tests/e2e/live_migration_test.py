@@ -116,7 +116,8 @@ class LiveMigration(LabCase):
         said = self.move("-v").splitlines()
         self.assertEqual(said[1:-2], self.messages(*PREPARING, *MOVING).splitlines())
         self.assertRegex(said[-1], rf"^{PREFIX}bytes of each connection: \d+ \d+$")
-        self.assertRegex(said[-2], rf"^{PREFIX}to {self.there}: pause \d+ ms, \d+ bytes in \d+ ms, aes-128-ccm, "
+        self.assertRegex(said[-2], rf"^{PREFIX}to {self.there}: pause \d+ ms, \d+ bytes in \d+ ms, "
+                                   r"compressed [\d.]+:1, aes-128-ccm, "
                                    r"1 memory connections, key SHA256:\S+$")
         self.setUp()
         self.assertEqual(self.move("-q"), "")
@@ -233,9 +234,56 @@ class LiveMigration(LabCase):
             self.setUp()
         self.zone.zonecfg("select capped-memory; set physical=320M; end", node=self.there)
         try:
-            self.assertRegex(self.fails(self.there), "physical|memory")
+            for option in ([], ["-n"]):
+                said = self.fails(*option, self.there).splitlines()
+                self.assertIn(PREFIX + "configuration check failed:", said)
+                self.assertIn("error: configuration of source and destination differs: capped-memory: physical: "
+                              "268435456 and 335544320 bytes", said)
         finally:
             self.zone.zonecfg("select capped-memory; set physical=256M; end", node=self.there)
+
+    def test_another_key_there(self):
+        if self.zone.state(self.there)[0] == "unknown":
+            self.move("-q")
+            self.setUp()
+        key = self.lab.node(self.there).path("etc/zones/keys/ant1")
+        before = key.read_text()
+        self.addCleanup(key.write_text, before)
+        key.write_text("0123456789abcdef" * 2 + "\n")
+        self.assertIn("error: destination: the zone's configuration there has another encryption key",
+                      self.fails(self.there).splitlines())
+
+    def test_everything_that_is_wrong_is_said_at_once(self):
+        """A bridge that only one host has, and a file that is another one under the same path."""
+        data = "var/lib/zones/bee2.data"
+        other = Zone(self.lab, "bee2", 3, node=self.here, memory="64M", extra=f"""
+            add device; set storage=file:///{data}; end
+            add anet; set lower-link=br7; end""")
+        here = self.lab.node(self.here)
+        here.run(["ip", "link", "add", "br7", "type", "bridge"])
+        self.addCleanup(here.run, ["ip", "link", "del", "br7"])
+        for name in self.nodes:
+            self.lab.node(name).path(data).write_bytes(name.encode().ljust(4 << 20, b"."))
+        with open(other.disk, "wb") as file:
+            file.truncate(8 << 20)
+        other.configure()
+        other.zoneadm("attach", "-x", "initialize-hostdata")
+        other.zoneadm("boot")
+        try:
+            for option in ([], ["-n"], ["-n", "-t", "warm"]):
+                done = other.zoneadm("migrate", *option, self.there, check=False)
+                self.assertEqual(done.returncode, 1)
+                said = done.stderr.splitlines()
+                self.assertTrue(any(line.endswith("configuration check failed:") for line in said), said)
+                self.assertTrue(any(re.match("error: destination: .*br7", line) for line in said), said)
+                self.assertIn("error: destination: device 1: not the same volume: it holds other data than at the source",
+                              said)
+                self.assertEqual(other.state(), ("running", ""))
+                self.assertEqual(other.state(self.there), ("unknown", ""))
+        finally:
+            other.zoneadm("halt")
+            other.zoneadm("uninstall", "-F")
+            other.zonecfg("delete", "-F")
 
     def test_disk_that_is_not_shared(self):
         other = Zone(self.lab, "bee1", 2, node=self.here, memory="64M", disk=pathlib.Path("/var/lib/zones/bee1.disk"))

@@ -431,6 +431,15 @@ TEST_F(AcceptanceChecks, TheHostItself) {
     EXPECT_THAT(judge().errors, ElementsAre(HasSubstr("it is this host, node1")));
 }
 
+TEST_F(AcceptanceChecks, WhatFailedOtherwiseIsSaidToBeTheMigration) {
+    acceptance_.findings.errors = {"destination: no room"};
+    EXPECT_EQ(migration_failed(conclude(offer_, acceptance_, judge()).error(), "it stays").message(),
+              "configuration check failed:\nerror: destination: no room");
+    EXPECT_EQ(migration_failed(Error(Errc::io, "a cut")).message(), "migration failed: a cut");
+    EXPECT_EQ(migration_failed(Error(Errc::io, "a cut"), "it stays").message(),
+              "migration failed: a cut; it stays");
+}
+
 TEST_F(AcceptanceChecks, ACipherThatIsMissingHasTheOriginalsTwoLines) {
     offer_.cipher = crypto::Cipher::aes_256_gcm;
     acceptance_.ciphers = {"aes-128-ccm", "none"};
