@@ -4,7 +4,7 @@ import pathlib
 import unittest
 
 from harness import LabCase, Zone, ticks_of, wait_until
-from processes import monitor_of, nothing_left, qemu_of
+from processes import guard_of, monitor_of, nothing_left, qemu_of
 from workload import Workload, fresh_prompt
 
 BOOTING = r"\[NOTICE: Zone booting up\]"
@@ -111,14 +111,22 @@ class Running(LabCase):
         self.console.run("echo quiet")
 
     def test_guest_that_ends_while_there_is_no_monitor(self):
-        """The machine waits for one, in the state in which its guest left it."""
+        """The machine waits for one, in the state in which its guest left it. Its guard would have brought one."""
         self.console.start("sleep 3 && poweroff")
+        guard_of(self.zone).kill()
         monitor_of(self.zone).kill()
         machine = qemu_of(self.zone)
         wait_until(lambda: not self.guest_answers(), "the guest's end", 60)
         self.assertTrue(machine.alive())
         self.zone.zoneadm("halt", check=False)
         self.zone.wait_state("installed", "")
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
+        self.boots_again()
+
+    def test_guest_that_ends_while_its_monitor_is_replaced(self):
+        self.console.start("sleep 1 && poweroff")
+        monitor_of(self.zone).kill()
+        self.zone.wait_state("installed", "", timeout=60)
         wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.boots_again()
 
