@@ -23,38 +23,46 @@ constexpr int kSocketBuffer = 1 << 20;
 
 }  // namespace
 
-MemoryServer::MemoryServer(std::unique_ptr<image::ImageReader> image, image::PageReader pages,
-                           qemu::MachineState state, UniqueFd socket, Actions actions, EventFd stop,
-                           EventFd ended)
-    : image_(std::move(image)),
-      pages_(std::move(pages)),
-      source_(pages_.source()),
-      state_(std::move(state)),
-      sections_(ram_blocks_of(pages_.table()), state_.ram_section),
+// The image, open. At one place: its parts refer to each other.
+struct MemoryServer::Memory {
+    Memory(std::unique_ptr<image::ImageReader> opened, image::PageReader reader)
+        : image(std::move(opened)), pages(std::move(reader)), source(pages.source()) {}
+
+    std::unique_ptr<image::ImageReader> image;
+    image::PageReader pages;
+    image::PageReader::Source source;
+    std::unique_ptr<image::PagePrefetch> prefetch;
+};
+
+MemoryServer::MemoryServer(std::unique_ptr<Memory> memory, std::uint32_t ram_section, UniqueFd socket,
+                           Actions actions, EventFd stop, EventFd ended)
+    : memory_(std::move(memory)),
+      sections_(ram_blocks_of(memory_->pages.table()), ram_section),
       return_path_(sections_.blocks()),
       socket_(std::move(socket)),
       actions_(std::move(actions)),
       stop_(std::move(stop)),
       ended_(std::move(ended)),
-      sent_groups_(pages_.groups()) {
-    for (const image::PageBlock& block : pages_.table().blocks())
+      sent_groups_(memory_->pages.groups()) {
+    for (const image::PageBlock& block : memory_->pages.table().blocks())
         sent_zeros_.emplace_back(block.pages());
 }
 
 Result<std::unique_ptr<MemoryServer>> MemoryServer::start(std::unique_ptr<image::ImageReader> image,
                                                           UniqueFd socket, Actions actions) {
     KZ_TRY(image::PageReader pages, image::PageReader::open(*image));
-    KZ_TRY(qemu::MachineState state, machine_state_of(pages.parts()));
+    KZ_TRY(const qemu::MachineState state, machine_state_of(pages.parts()));
     KZ_TRY(const Bytes prelude, qemu::postcopy_prelude(state, ram_blocks_of(pages.table())));
     KZ_TRY(EventFd stop, EventFd::create());
     KZ_TRY(EventFd ended, EventFd::create());
+    auto memory = std::make_unique<Memory>(std::move(image), std::move(pages));
+    KZ_TRY(memory->prefetch,
+           image::PagePrefetch::create(memory->pages, memory->pages.in_order_of_memory(), opening_threads()));
     const int buffer = kSocketBuffer;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
-    std::unique_ptr<MemoryServer> server(
-        new MemoryServer(std::move(image), std::move(pages), std::move(state), std::move(socket),
-                         std::move(actions), std::move(stop), std::move(ended)));
-    KZ_TRY(server->prefetch_, image::PagePrefetch::create(server->pages_, server->pages_.in_order_of_memory(),
-                                                          opening_threads()));
+    std::unique_ptr<MemoryServer> server(new MemoryServer(std::move(memory), state.ram_section,
+                                                          std::move(socket), std::move(actions),
+                                                          std::move(stop), std::move(ended)));
     // QEMU takes these in without asking for anything but what comes right behind.
     KZ_CHECK_CONTEXT(server->send(prelude), "QEMU");
     server->thread_ = std::jthread([self = server.get()] { self->run(); });
@@ -112,6 +120,8 @@ Result<void> MemoryServer::serve() {
         if (!more) break;
     }
     KZ_CHECK(finish());
+    // The image may be removed now, and shall take no room any more.
+    memory_.reset();
     complete_ = true;
     actions_.all_in();
     return {};
@@ -120,9 +130,9 @@ Result<void> MemoryServer::serve() {
 // Does what is most urgent, or waits for something to do. False when all memory was sent.
 Result<bool> MemoryServer::step() {
     const bool zeros_left = zero_block_ < sent_zeros_.size();
-    if (!zeros_left && unreadable_.empty() && !told_paused_ && prefetch_->drained()) return false;
+    if (!zeros_left && unreadable_.empty() && !told_paused_ && memory_->prefetch->drained()) return false;
     // Drained, it stays readable.
-    const int prefetched = prefetch_->drained() ? -1 : prefetch_->fd();
+    const int prefetched = memory_->prefetch->drained() ? -1 : memory_->prefetch->fd();
     std::array<pollfd, 3> polled{pollfd{stop_.fd(), POLLIN, 0}, pollfd{socket_.get(), POLLIN, 0},
                                  pollfd{prefetched, POLLIN, 0}};
     const auto until_try = std::chrono::ceil<std::chrono::milliseconds>(next_try_ - steady_clock::now());
@@ -134,7 +144,7 @@ Result<bool> MemoryServer::step() {
     if (polled[0].revents != 0) return fail(Errc::cancelled, "the memory's source was ended");
     if (polled[1].revents != 0) {
         KZ_CHECK(take_requests());
-    } else if (std::optional<image::PagePrefetch::Group> group = prefetch_->take()) {
+    } else if (std::optional<image::PagePrefetch::Group> group = memory_->prefetch->take()) {
         if (group->bytes) {
             KZ_CHECK(send_group(group->number, *group->bytes, std::nullopt));
         } else {
@@ -164,15 +174,15 @@ Result<void> MemoryServer::take_requests() {
 Result<void> MemoryServer::answer(const qemu::ReturnMessage& request) {
     const std::uint64_t first = request.offset / image::kPageSize;
     for (std::uint64_t page = first; page < first + request.bytes / image::kPageSize; ++page) {
-        const image::PagePlace place = pages_.table().place(request.block, page);
+        const image::PagePlace place = memory_->pages.table().place(request.block, page);
         if (place.channel == 0) {
             KZ_CHECK(send_zeros(request.block, page));
             continue;
         }
-        const std::size_t group = pages_.group_of(place);
+        const std::size_t group = memory_->pages.group_of(place);
         if (sent_groups_[group] || std::ranges::find(unreadable_, group) != unreadable_.end()) continue;
         ++requests_;
-        const Result<Bytes> bytes = source_.read(group);
+        const Result<Bytes> bytes = memory_->source.read(group);
         if (!bytes) {
             KZ_CHECK(set_aside(group, bytes.error()));
             continue;
@@ -186,8 +196,8 @@ Result<void> MemoryServer::send_group(std::size_t group, const Bytes& bytes,
                                       std::optional<image::PageId> first) {
     if (sent_groups_[group]) return {};
     sent_groups_[group] = true;
-    prefetch_->skip(group);
-    const std::span<const image::PageId> pages = pages_.pages_of(group);
+    memory_->prefetch->skip(group);
+    const std::span<const image::PageId> pages = memory_->pages.pages_of(group);
     const auto is_first = [&](const image::PageId& page) {
         return first && page.block == first->block && page.page == first->page;
     };
@@ -213,7 +223,7 @@ Result<void> MemoryServer::send_zeros(std::uint32_t block, std::uint64_t first) 
     std::vector<bool>& sent = sent_zeros_[block];
     out_.clear();
     const auto wanted = [&](std::uint64_t page) {
-        return !sent[page] && pages_.table().place(block, page).channel == 0;
+        return !sent[page] && memory_->pages.table().place(block, page).channel == 0;
     };
     const std::uint64_t end = std::min<std::uint64_t>(first + kZerosAtOnce, sent.size());
     for (std::uint64_t page = first; page < end; ++page) {
@@ -265,7 +275,7 @@ Result<void> MemoryServer::try_again() {
     next_try_ = steady_clock::now() + kTryAgain;
     while (!unreadable_.empty()) {
         const std::size_t group = unreadable_.back();
-        const Result<Bytes> bytes = source_.read(group);
+        const Result<Bytes> bytes = memory_->source.read(group);
         if (!bytes) {
             tell_paused(bytes.error());
             return {};

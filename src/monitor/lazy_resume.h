@@ -67,8 +67,9 @@ class MemoryServer {
     std::uint64_t requests() const { return requests_; }
 
   private:
-    MemoryServer(std::unique_ptr<image::ImageReader> image, image::PageReader pages, qemu::MachineState state,
-                 UniqueFd socket, Actions actions, EventFd stop, EventFd ended);
+    struct Memory;
+    MemoryServer(std::unique_ptr<Memory> memory, std::uint32_t ram_section, UniqueFd socket, Actions actions,
+                 EventFd stop, EventFd ended);
 
     void run();
     Result<void> serve();
@@ -87,17 +88,13 @@ class MemoryServer {
 
     enum class Phase { loading = 1, committed, running };
 
-    std::unique_ptr<image::ImageReader> image_;
-    image::PageReader pages_;
-    image::PageReader::Source source_;
-    qemu::MachineState state_;
+    std::unique_ptr<Memory> memory_;  // until all of it was sent
     qemu::RamSections sections_;
     qemu::ReturnPath return_path_;
     UniqueFd socket_;
     Actions actions_;
     EventFd stop_;
     EventFd ended_;
-    std::unique_ptr<image::PagePrefetch> prefetch_;
 
     // Of the server's thread.
     std::vector<bool> sent_groups_;

@@ -19,7 +19,8 @@ constexpr milliseconds kLook{100};
 constexpr milliseconds kWantedPause{100};
 // The first pass is all of memory.
 constexpr std::uint64_t kMaxPasses = 3;
-constexpr std::chrono::hours kAnyPause{1};
+// As much as QEMU takes.
+constexpr std::chrono::seconds kAnyPause{2000};
 constexpr std::uint64_t kUnlimited = 1ULL << 40;
 
 // QEMU's stream on its way into the image.
@@ -87,6 +88,8 @@ Result<Recording> record(ZoneRun& run, migrate::PumpGroup& pumps, bool live) {
     if (live) {
         KZ_TRY(recording.passes, copy_while_running(run, pumps));
         recording.stopped = steady_clock::now();
+        // Not earlier: the guest goes on printing until then.
+        run.console().notice("suspending");
         KZ_CHECK(qemu::continue_after_pause(qmp));
     }
     KZ_CHECK(wait_for_stream(qmp, pumps, Deadline::after(kStreamTime), run.interrupt().fd()));

@@ -60,13 +60,6 @@ constexpr const char* kMemoryLost =
     "the zone's monitor ended while the zone's memory was still coming from its suspend image; what was in "
     "memory is lost, and the zone boots afresh";
 
-// Memory was being served, and who served it is no more.
-bool memory_is_missing(ZoneRun& run) {
-    const Result<qemu::MigrationState> migration = qemu::query_migration(run.machine()->qmp());
-    return migration && (migration->status == qemu::MigrationStatus::postcopy_active ||
-                         migration->status == qemu::MigrationStatus::postcopy_paused);
-}
-
 // Undoes a start that failed: nothing may be left running.
 Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
     if (outcome) return outcome;
@@ -175,13 +168,15 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         kill_left_machine(runtime);
         return finish_suspend(run, *data->suspend);
     }
+    // Processors that wait for a page may keep it from answering: it is not asked.
+    if (memory_is_missing(run, *runtime.qemu)) {
+        kill_left_machine(runtime);
+        run.log().error("{}", kMemoryLost);
+        return halt_zone(run, kMemoryLost);
+    }
     if (Result<void> adopted = run.adopt_machine(runtime); !adopted) {
         KZ_CHECK(halt_zone(run, "the machine could not be taken over: " + adopted.error().message()));
         return adopted;
-    }
-    if (memory_is_missing(run)) {
-        KZ_CHECK(halt_zone(run, kMemoryLost));
-        return fail(Errc::wrong_state, "{}", kMemoryLost);
     }
     // Where host data cannot be read nothing is known, and the machine stays as it is.
     if (!data) return std::unexpected(data.error());

@@ -25,6 +25,9 @@ Result<Json> suspend_zone(ZoneRun& run, const Json& request, Caller& caller);
 // `data` is the host data that records the image; with `eager` all memory is in before the guest runs. On
 // failure the zone is suspended as before.
 Result<void> resume_zone(ZoneRun& run, const storage::HostData& data, bool eager);
+// Whether the machine's memory was still being served when the monitor that served it ended: what it lacks is
+// lost.
+bool memory_is_missing(const ZoneRun& run, const ProcessIdentity& machine);
 // After host data recorded the image: ends the machine.
 Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record);
 // Deletes what a monitor that was killed has left of an image that it was writing.
