@@ -6,7 +6,7 @@ import time
 import unittest
 
 from harness import LabCase, Zone, ticks_of, wait_until
-from processes import monitor_of, nothing_left, qemu_of
+from processes import monitor_of, nothing_left, qemu_of, runtime_record
 from workload import Workload
 
 PERMISSION = pathlib.Path("/proc/sys/vm/unprivileged_userfaultfd")
@@ -173,8 +173,9 @@ class LazyResume(LazyCase):
         monitor.kill()
         self.zone.wait_state("installed", timeout=60)
         self.assertFalse(machine.alive())
-        self.assertIn("what was in memory is lost, and the zone boots afresh",
-                      self.lab.node("node1").path("var/log/zones/ant1.log").read_text())
+        log = self.lab.node("node1").path("var/log/zones/ant1.log")
+        wait_until(lambda: "what was in memory is lost, and the zone boots afresh" in log.read_text(), "the reason")
+        wait_until(lambda: not runtime_record(self.zone), "the end of the new monitor's work")
         self.boot_afresh()
 
     def boot_afresh(self):
