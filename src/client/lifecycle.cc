@@ -28,7 +28,11 @@ Result<void> adopt_left_machine(const HostPaths& paths, const store::Registry& r
                                 const std::string& zone) {
     KZ_TRY(const store::ZoneStatus status, store::status_of(registry, zone));
     if (!status.has_machine || status.has_monitor) return {};
-    return start_monitor(paths, zone, {"--adopt"});
+    const Result<void> started = start_monitor(paths, zone, {"--adopt"});
+    if (started) return {};
+    // The machine's guard may have been quicker.
+    KZ_TRY(const store::ZoneStatus now, store::status_of(registry, zone));
+    return now.has_machine && !now.has_monitor ? started : Result<void>();
 }
 
 monitor::ControlClient::Listener listener_of(const Reporter& reporter) {

@@ -257,6 +257,7 @@ Result<void> supervise(const HostPaths& paths, const Options& options, int signa
         }
     }
     starting.unlock();
+    run->is_ready();
     report_ready(begun);
     run_until_finished(*run, operations, signal_fd);
     server.reset();

@@ -8,6 +8,7 @@ namespace kz::monitor {
 namespace {
 
 constexpr std::uint64_t kLongestPatience = 3600;
+constexpr std::chrono::seconds kStartTime{20};
 
 std::string text_or_empty(const Json& request, std::string_view key) {
     const auto text = json_optional_text(request, key);
@@ -27,6 +28,8 @@ Operations::~Operations() = default;
 Result<Json> Operations::handle(const Json& request, Caller& caller) {
     KZ_TRY(const std::string name, json_text(request, "op"));
     if (name == "status") return status();
+    // A monitor that has just taken the place of a dead one is not done yet.
+    run_.wait_until_ready(kStartTime);
     if (name == "shutdown") return shut_down(request);
     if (name == "limit-move") return limit_move(request);
     return exclusively(request, caller);

@@ -239,6 +239,17 @@ void ZoneRun::finish() {
     shutdown_handled();
 }
 
+void ZoneRun::is_ready() {
+    const std::lock_guard lock(ready_mutex_);
+    ready_ = true;
+    ready_changed_.notify_all();
+}
+
+void ZoneRun::wait_until_ready(std::chrono::seconds patience) {
+    std::unique_lock lock(ready_mutex_);
+    ready_changed_.wait_for(lock, patience, [&] { return ready_; });
+}
+
 unsigned ZoneRun::shutdowns_handled() {
     const std::lock_guard lock(shutdown_mutex_);
     return shutdowns_handled_;

@@ -44,6 +44,9 @@ class ZoneRun {
     store::BootDisk& disk() { return *disk_; }
     const store::RuntimeRecord& runtime() const { return runtime_; }
 
+    // The zone is up, or was taken over, or that has failed: operations may come in. They wait for it.
+    void is_ready();
+    void wait_until_ready(std::chrono::seconds patience);
     // One operation at a time. An operation that another one is in the way of fails with Errc::busy.
     std::mutex& operation() { return operation_; }
     // Signalled when QEMU ended or said something that the main loop must look at.
@@ -173,6 +176,9 @@ class ZoneRun {
     store::RuntimeRecord runtime_;
     std::atomic<bool> finished_ = false;
     std::chrono::steady_clock::time_point last_reset_;
+    std::mutex ready_mutex_;
+    std::condition_variable ready_changed_;
+    bool ready_ = false;  // by ready_mutex_
     std::mutex shutdown_mutex_;
     std::condition_variable shutdown_changed_;
     unsigned shutdowns_handled_ = 0;

@@ -20,6 +20,7 @@ class OperationsTest : public testing::Test {
         operations_.reset();
         run_.reset();
         run_ = ZoneRun::open(paths_, "z1").value();
+        run_->is_ready();
         operations_ = std::make_unique<Operations>(*run_);
     }
     Result<Json> handle(const Json& request) {
