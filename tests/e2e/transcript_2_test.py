@@ -113,7 +113,7 @@ class LiveMigration(LabCase):
         self.check_moves(ticks, seen)
 
     def check_moves(self, ticks, seen):
-        moves = [entry for entry in self.zone.history() if entry["move"] == "live"]
+        moves = [entry for entry in self.zone.history() if entry["direction"] == "out"]
         self.assertEqual([entry["cipher"] for entry in moves], ["aes-128-ccm", "none", "aes-128-ccm"])
         # One for each 2 GiB, at most as many as the smaller host has processors.
         wanted = min(2, os.cpu_count())
