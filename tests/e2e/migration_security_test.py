@@ -110,10 +110,13 @@ class Impostor:
 @unittest.skipUnless(os.access("/usr/bin/tcpdump", os.X_OK), "needs tcpdump")
 class Security(LabCase):
     nodes = ("node1", "node2")
-    services = True
 
     @classmethod
     def prepare(cls):
+        for name in cls.nodes:
+            cls.accept_password(cls.lab.node(name))
+        cls.lab.trust()
+        cls.lab.services()
         cls.zone = Zone(cls.lab)
         cls.zone.create()
         cls.consoles = cls.enterClassContext(Consoles(cls.zone, cls.nodes))
@@ -122,6 +125,17 @@ class Security(LabCase):
         terminal.send_line("kz-clock -i 10 & kz-memload -x -m 8 -r 1")
         terminal.expect(r"memload pass \d+ pages \d+ ok", 60)
         cls.client = cls.lab.client
+
+    @staticmethod
+    def accept_password(node):
+        """By a real PAM stack, which kz-radd looks for when it starts."""
+        check = node.path("check-password")
+        check.write_text(f"#!/bin/sh\n[ \"$(tr -d '\\000')\" = '{PASSWORD}' ]\n")
+        check.chmod(0o755)
+        service = node.path("etc/pam.d/kzones")
+        service.parent.mkdir(parents=True, exist_ok=True)
+        service.write_text(f"auth [success=1 default=ignore] pam_exec.so quiet expose_authtok {check}\n"
+                           "auth requisite pam_deny.so\nauth required pam_permit.so\naccount required pam_permit.so\n")
 
     def setUp(self):
         self.here = self.running_on()
@@ -369,13 +383,6 @@ class Security(LabCase):
         authorized = self.target.path("etc/zones/rad/authorized_keys")
         self.addCleanup(authorized.write_text, authorized.read_text())
         authorized.write_text("")
-        check = self.target.path("check-password")
-        check.write_text(f"#!/bin/sh\n[ \"$(tr -d '\\000')\" = '{PASSWORD}' ]\n")
-        check.chmod(0o755)
-        service = self.target.path("etc/pam.d/kzones")
-        service.parent.mkdir(parents=True, exist_ok=True)
-        service.write_text(f"auth [success=1 default=ignore] pam_exec.so quiet expose_authtok {check}\n"
-                           "auth requisite pam_deny.so\nauth required pam_permit.so\naccount required pam_permit.so\n")
         self.assertIn("assword", self.is_refused(self.begin(to=f"root@{self.there}")))  # nobody to ask
         with self.migrate_on_terminal() as terminal:
             terminal.expect("Password: ")
