@@ -29,8 +29,9 @@ Result<std::string> read_time_zone(const std::string& name, const Path& zone_inf
     }
     if (!std::filesystem::is_regular_file(file, error))
         return fail(Errc::not_found, "this host knows no time zone '{}'", name);
-    KZ_TRY(std::string content, read_file(file, kMaxZone));
-    if (!content.starts_with("TZif")) return fail(Errc::not_found, "'{}' is not a time zone", name);
+    Result<std::string> content = read_file(file, kMaxZone);
+    if (content && !content->starts_with("TZif"))
+        return fail(Errc::not_found, "'{}' is not a time zone", name);
     return content;
 }
 

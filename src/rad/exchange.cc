@@ -102,7 +102,7 @@ bool Exchange::serve_one(migrate::Transport& transport, migrate::HttpReader& rea
         if (!response) return false;
         reply = {.response = *std::move(response), .last = true};
     } else {
-        Turn turn{transport, peer, context, *request, admission};
+        Turn turn(transport, peer, context, *request, admission);
         reply = answer(turn);
     }
     if (!reply.sent && !send(transport, reply)) return false;

@@ -47,14 +47,17 @@ class Exchange {
     };
     // One request on its way.
     struct Turn {
+        Turn(migrate::Transport& to, PeerIdentity& who, ConnectionContext& about, migrate::HttpRequest& what,
+             Admission admitted)
+            : transport(to), peer(who), context(about), request(what), admission(std::move(admitted)) {}
         migrate::Transport& transport;
         PeerIdentity& peer;
         ConnectionContext& context;
         migrate::HttpRequest& request;
         Admission admission;
         // Filled in while it is answered.
-        std::string path{};
-        Router::Match match{};
+        std::string path;
+        Router::Match match;
         unsigned status = 0;  // of a failure; 0: that of its code
         Json audit = Json::object();
         bool sent = false;

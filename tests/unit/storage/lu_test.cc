@@ -21,7 +21,10 @@ using testing::IsEmpty;
 constexpr const char* kNaa = "naa.600144f035ff8500000050c884e50001";
 
 Bytes designator(unsigned association, unsigned type, ByteView name) {
-    Bytes bytes{Byte{1}, static_cast<Byte>(association << 4 | type), Byte{0}, static_cast<Byte>(name.size())};
+    Bytes bytes;
+    for (const std::size_t each :
+         {std::size_t{1}, std::size_t{association << 4 | type}, std::size_t{0}, name.size()})
+        bytes.push_back(static_cast<Byte>(each));
     bytes.insert(bytes.end(), name.begin(), name.end());
     return bytes;
 }
@@ -30,7 +33,9 @@ Bytes page(const std::vector<Bytes>& designators) {
     Bytes body;
     for (const Bytes& part : designators)
         body.insert(body.end(), part.begin(), part.end());
-    Bytes bytes{Byte{0}, Byte{0x83}, static_cast<Byte>(body.size() >> 8), static_cast<Byte>(body.size())};
+    Bytes bytes;
+    for (const std::size_t each : {std::size_t{0}, std::size_t{0x83}, body.size() >> 8, body.size()})
+        bytes.push_back(static_cast<Byte>(each));
     bytes.insert(bytes.end(), body.begin(), body.end());
     return bytes;
 }
