@@ -41,7 +41,8 @@ class Environment {
     virtual Result<void> write_file(const std::string& path, std::string_view text) = 0;
     virtual bool may_write() = 0;
 
-    // Whether `text` is a storage URI, its patterns expanded. Errors: Errc::invalid_argument, "position N: ...".
+    // Whether `text` is a storage URI, its patterns expanded. Errors: Errc::invalid_argument, "position N:
+    // ...".
     virtual Result<void> check_storage(std::string_view text) = 0;
     virtual std::uint32_t random_hostid() = 0;
     // "QUESTION (y/[n])? " on the terminal; nothing when there is none.

@@ -20,13 +20,15 @@ TEST(CpuModels, AnswersOfQemuAreRead) {
     FakeQemu fake;
     const std::jthread qemu([&] {
         fake.greet();
-        fake.answer(fake.hear(), R"([{"name": "Nehalem", "unavailable-features": ["popcnt", "pni", "pni", 3]},
-            {"name": "qemu64"}, {"name": "Opteron_G1", "unavailable-features": []}, "strange"])");
+        fake.answer(fake.hear(),
+                    R"([{"name": "Nehalem", "unavailable-features": ["popcnt", "pni", "pni", 3]},)"
+                    R"({"name": "qemu64"}, {"name": "Opteron_G1", "unavailable-features": []},)"
+                    R"("strange"])");
         const auto question = fake.hear();
         EXPECT_EQ(question["arguments"]["model"]["name"], "host");
         fake.answer(question,
-                    R"({"model": {"name": "base", "props": {"sse2": true, "avx": true, "x-tuned": true,
-            "kvm_asyncpf": true, "aes": false, "family": 6}}})");
+                    R"({"model": {"name": "base", "props": {"sse2": true, "avx": true, "x-tuned": true,)"
+                    R"("kvm_asyncpf": true, "aes": false, "family": 6}}})");
         fake.hear();
     });
     const auto qmp = Qmp::attach(fake.take_client(), soon()).value();
