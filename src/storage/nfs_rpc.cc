@@ -9,12 +9,12 @@
 
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <optional>
 
 #include "base/fd.h"
 #include "base/text.h"
 #include "os/io.h"
+#include "os/sigpipe.h"
 #include "os/socket.h"
 #include "storage/nfs_wire.h"
 
@@ -22,32 +22,6 @@ namespace kz::storage {
 namespace {
 
 constexpr std::uint16_t kPortmapperPort = 111;
-
-// libnfs sends without MSG_NOSIGNAL: while this lives, this thread gets no SIGPIPE.
-class NoSigpipe {
-  public:
-    NoSigpipe() {
-        ::sigemptyset(&pipe_);
-        ::sigaddset(&pipe_, SIGPIPE);
-        sigset_t pending{};
-        ::sigpending(&pending);
-        already_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-        ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-    }
-    NoSigpipe(const NoSigpipe&) = delete;
-    NoSigpipe& operator=(const NoSigpipe&) = delete;
-    ~NoSigpipe() {
-        const timespec now{};
-        while (!already_pending_ && ::sigtimedwait(&pipe_, nullptr, &now) == SIGPIPE) {
-        }
-        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-    }
-
-  private:
-    sigset_t pipe_{};
-    sigset_t before_{};
-    bool already_pending_ = false;
-};
 
 struct Pending {
     const RpcConnection::Take* take;
@@ -143,7 +117,8 @@ Result<void> RpcConnection::Wire::attach(const NfsIdentity& identity) {
 }
 
 Result<void> RpcConnection::Wire::wait(const Pending& pending, Deadline deadline, std::uint32_t max_reply) {
-    const NoSigpipe quiet;
+    // libnfs sends without MSG_NOSIGNAL.
+    const SigpipeBlock no_sigpipe;
     bool length_seen = false;
     while (!pending.done) {
         pollfd ready{socket.get(), static_cast<short>(rpc_which_events(rpc)), 0};
