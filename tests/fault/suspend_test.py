@@ -155,7 +155,7 @@ class Suspend(LabCase):
         monitor_of(self.zone).kill()
         self.machine.kill()
         self.assertEqual(command.wait()[0], 1, command.said)
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.boots_afresh()
         self.suspends_and_resumes()
 

@@ -33,7 +33,7 @@ class MemoryTransport final : public migrate::Transport {
 
 void route(const migrate::HttpRequest& request) {
     rad::Router router;
-    router.add("GET", "/api/1/zones/{zone}", {});
+    router.add("GET", "/api/1/zones/{zone}", {}, {});
     const auto question = std::min(request.target.find('?'), request.target.size());
     const auto match = router.match(request.method, std::string_view(request.target).substr(0, question));
     if (match && match->parameters.at("zone").empty()) std::abort();

@@ -15,8 +15,8 @@ class Tick:
 
 
 def ticks_of(lines):
-    """Of (moment, text) lines, as Terminal.lines() gives them."""
-    found = ((moment, TICK.search(text)) for moment, text in lines)
+    """Of (moment, text) lines, as Terminal.lines() gives them. A ^C that was typed is shown wherever it came."""
+    found = ((moment, TICK.search(text.replace("^C", ""))) for moment, text in lines)
     return [Tick(moment, int(match[1]), float(match[2])) for moment, match in found if match]
 
 
