@@ -1,4 +1,5 @@
 """The guest's workload of the tests: a fast clock and a memory load on the console, and what they prove together."""
+import re
 import uuid
 
 from harness import check_consecutive, ticks_of, wait_until
@@ -43,8 +44,15 @@ class Workload:
 
     def ticks(self):
         """All of them; AssertionError when one is missing or came twice."""
-        ticks = ticks_of(self.lines())
-        check_consecutive(ticks)
+        lines = self.lines()
+        ticks = ticks_of(lines)
+        try:
+            check_consecutive(ticks)
+        except AssertionError as error:
+            sequence = re.search(r"\d+$", str(error))[0]
+            index = next(index for index, (_, text) in enumerate(lines) if f"tick {sequence} " in text)
+            shown = "\n".join(repr(text) for _, text in lines[max(index - 6, 0):index + 6])
+            raise AssertionError(f"{error}; around it:\n{shown}") from None
         return ticks
 
     def wait_ticks(self, count, timeout=60):
