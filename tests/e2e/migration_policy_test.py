@@ -90,8 +90,15 @@ class MovingCase(LabCase):
     def load(self, options):
         """A memory load, until the test ends."""
         begun = sum(self.passes(session) for session in self.consoles.sessions())
-        self.tell_guest(f"kz-memload {options}")
-        wait_until(lambda: sum(self.passes(session) for session in self.consoles.sessions()) > begun, "the memory load", 60)
+        works = lambda: sum(self.passes(session) for session in self.consoles.sessions()) > begun
+        for attempt in (1, 2, 3):  # what is typed while the console moves may be lost
+            self.tell_guest(f"kz-memload {options}")
+            try:
+                wait_until(works, "the memory load", 40)
+                break
+            except AssertionError:
+                if attempt == 3:
+                    raise
         self.addCleanup(lambda: self.tell_guest("killall kz-memload"))
 
     @staticmethod
