@@ -11,9 +11,6 @@ namespace {
 constexpr std::chrono::seconds kSocketTime{5};
 constexpr std::chrono::seconds kFirstConnection{60};
 constexpr std::chrono::seconds kLoadTime{120};
-// Longer than the slowest commit: its write, the source's end by its guard, a monitor in its place that
-// settles.
-constexpr std::chrono::seconds kWatchTime{120};
 constexpr std::chrono::seconds kAnnounceTime{60};
 constexpr std::chrono::milliseconds kWatchStep{250};
 constexpr std::uint64_t kMaxConnections = migrate::kMaxChannels - 1;
@@ -191,7 +188,7 @@ Result<bool> Incoming::settle() {
 Result<Json> Incoming::lost() {
     // Only a source that was told that all is in commits.
     if (!loaded_) return cancel();
-    const Deadline deadline = Deadline::after(kWatchTime);
+    const Deadline deadline = Deadline::after(kArrivalTime);
     while (true) {
         const Result<bool> settled = settle();
         if (settled && *settled) return Json::object();

@@ -29,6 +29,10 @@
 
 namespace kz::monitor {
 
+// How long a zone that has come whole waits for its source's word: longer than the slowest commit, which is
+// its write, the source's end by its guard, and a monitor in its place that settles.
+inline constexpr std::chrono::seconds kArrivalTime{120};
+
 class Incoming {
   public:
     explicit Incoming(ZoneRun& run) : run_(run) {}

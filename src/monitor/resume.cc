@@ -26,8 +26,6 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::hours kStreamTime{2};
 constexpr std::chrono::seconds kSocketTime{10};
-// How long an operation waits for storage that has to tell what came of a write.
-constexpr std::chrono::minutes kSettleTime{10};
 constexpr std::chrono::seconds kStopTime{5};
 // For the devices, which touch some of the memory.
 constexpr std::chrono::minutes kLoadTime{2};

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "monitor/incoming.h"
 #include "monitor/suspend.h"
 #include "os/process.h"
 #include "qemu/migration.h"
@@ -9,10 +10,7 @@
 namespace kz::monitor {
 namespace {
 
-// Longer than the slowest commit of a source (monitor/incoming.cc).
-constexpr std::chrono::seconds kArrivalTime{120};
 constexpr std::chrono::milliseconds kArrivalStep{250};
-constexpr std::chrono::minutes kSettleTime{10};
 
 Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     KZ_CHECK(run.start_machine({.boot_args = boot_args, .machine_type = {}, .accel = {}, .incoming = false}));

@@ -22,8 +22,6 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::chrono::hours kStreamTime{2};
-// How long an operation waits for storage that has to tell what came of a write.
-constexpr std::chrono::minutes kSettleTime{10};
 
 unsigned memory_channels(const ZoneRun& run) {
     const unsigned cpus = std::max(1U, std::thread::hardware_concurrency());

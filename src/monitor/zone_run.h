@@ -28,6 +28,9 @@
 
 namespace kz::monitor {
 
+// How long an operation that stands or falls with it waits for settle_host_data().
+inline constexpr std::chrono::minutes kSettleTime{10};
+
 class ZoneRun {
   public:
     static Result<std::unique_ptr<ZoneRun>> open(const HostPaths& paths, const std::string& zone);

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """Volumes on a scripted target: COMPARE AND WRITE, FUA and caches, every refusal, and targets that lie."""
-import contextlib
 import os
 import pathlib
 import socket
@@ -14,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from scripted_target import (BUSY, CONFLICT, INVALID_FIELD, INVALID_OPERATION, NAA, NAME, Answer, Disk,  # noqa: E402
                              ScriptedTarget, page, sense)
-from volume_host import Later, Refused, VolumeHost  # noqa: E402
+from volume_host import Later, Refused, VolumeHost, refused  # noqa: E402
 
 BLOCK = 4096
 READ, WRITE, FLUSH, COMPARE_AND_WRITE = 0x28, 0x2a, 0x35, 0x89
@@ -44,14 +43,7 @@ class Scripted(unittest.TestCase):
         return self.enterContext(VolumeHost(Here(), self.folder / name, timeout=timeout))
 
     def refused(self, code, *words):
-        @contextlib.contextmanager
-        def check():
-            with self.assertRaises(Refused) as caught:
-                yield
-            self.assertEqual(caught.exception.code, code, caught.exception.message)
-            for word in words:
-                self.assertIn(word, caught.exception.message)
-        return check()
+        return refused(self, code, *words)
 
     def seen(self, operation):
         return [cdb for cdb in self.disk.seen if cdb[0] == operation]

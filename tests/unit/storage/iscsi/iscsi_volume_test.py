@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from kzlab import Lab  # noqa: E402
 from kzlab.target import Target  # noqa: E402
-from volume_host import Later, Refused, VolumeHost  # noqa: E402
+from volume_host import Later, Refused, VolumeHost, refused  # noqa: E402
 
 MIB = 1024 * 1024
 NAA = "600144f068d1cd00000053ecd3d2000"
@@ -41,15 +41,7 @@ class WithTarget(unittest.TestCase):
         return self.enterContext(VolumeHost(node or self.node, self.lab.folder / f"{self.id()}-{name}", **options))
 
     def refused(self, code, *words):
-        """A context in which a request is refused, with all of `words` in its message."""
-        @contextlib.contextmanager
-        def check():
-            with self.assertRaises(Refused) as caught:
-                yield
-            self.assertEqual(caught.exception.code, code, caught.exception.message)
-            for word in words:
-                self.assertIn(word, caught.exception.message)
-        return check()
+        return refused(self, code, *words)
 
 
 class Names(WithTarget):

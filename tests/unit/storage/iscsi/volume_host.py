@@ -1,4 +1,5 @@
 """A host of the lab that uses volumes: talks to iscsi_tool on it."""
+import contextlib
 import json
 import os
 import subprocess
@@ -96,3 +97,12 @@ class Later(threading.Thread):
         if self._error is not None:
             raise self._error
         return self._result
+
+@contextlib.contextmanager
+def refused(case, code, *words):
+    """A context in which a request is refused, with all of `words` in its message."""
+    with case.assertRaises(Refused) as caught:
+        yield
+    case.assertEqual(caught.exception.code, code, caught.exception.message)
+    for word in words:
+        case.assertIn(word, caught.exception.message)
