@@ -105,13 +105,15 @@ Result<UniqueFd> block_signals() {
     return fd;
 }
 
-// A machine that nobody watches any more has to be taken over before anything else is done with the zone.
+// A machine that nobody watches any more has to be taken over before anything else is done with the zone; the record
+// of one that has ended is of no use to anybody.
 Result<std::optional<store::RuntimeRecord>> left_machine(const HostPaths& paths, const std::string& zone) {
     Result<store::RuntimeRecord> runtime = store::load_runtime(paths, zone);
     if (!runtime && runtime.error().code() == Errc::not_found) return std::optional<store::RuntimeRecord>();
     if (!runtime) return std::unexpected(std::move(runtime).error());
-    if (!store::is_alive(runtime->qemu)) return std::optional<store::RuntimeRecord>();
-    return std::optional(std::move(*runtime));
+    if (store::is_alive(runtime->qemu)) return std::optional(std::move(*runtime));
+    KZ_CHECK(store::remove_runtime(paths, zone));
+    return std::optional<store::RuntimeRecord>();
 }
 
 Result<void> begin(ZoneRun& run, const Options& options) {

@@ -62,6 +62,8 @@ constexpr const char* kMemoryLost =
 Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
     if (outcome) return outcome;
     run.drop_machine();
+    if (const Result<void> removed = store::remove_runtime(run.paths(), run.zone()); !removed)
+        run.log().error("{}", removed.error().message());
     return outcome;
 }
 

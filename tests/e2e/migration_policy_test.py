@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+import time
 import unittest
 
 from harness import Consoles, LabCase, Zone, longest_gap_ms, wait_until
@@ -218,9 +219,10 @@ class Policy(MovingCase):
 
     def test_journal_of_both_hosts(self):
         before = {node: self.zone.history(node) for node in self.nodes}
-        report = self.move("-c", "chacha20-poly1305", "--connections", "2")[0]
-        out = self.zone.history(self.here)[len(before[self.here]):]
-        came = self.zone.history(self.there)[len(before[self.there]):]
+        with SlowLink(self.source, 10 * SLOW):  # where the link is what limits, memory is compressed
+            report = self.move("-c", "chacha20-poly1305", "--connections", "2")[0]
+        out, came = (wait_until(lambda: self.zone.history(node)[len(before[node]):], f"the entry of {node}")
+                     for node in (self.here, self.there))
         self.assertEqual((len(out), len(came)), (1, 1))
         self.assertEqual({key: out[0][key] for key in report}, report)
         key = self.lab.node(self.there).run(["kz-radd", "--fingerprint"]).stdout.strip()
@@ -289,7 +291,7 @@ class Many(MovingCase):
         self.load("-m 32 -r 10")
         for _ in range(2):  # what is opened once and kept is open by now
             self.hop()
-        before = self.left_behind()
+        before = self.settled()
         for _ in range(self.MOVES):
             self.hop()
         ticks = self.consoles.wait_ticks(50)
@@ -304,6 +306,18 @@ class Many(MovingCase):
     def hop(self):
         self.setUp()
         self.zone.zoneadm("migrate", self.there)
+
+    def settled(self):
+        """What is there once nothing changes any more for a second: daemons let go of a zone that left a moment later."""
+        seen = [(time.monotonic(), self.left_behind())]
+
+        def unchanged():
+            now = self.left_behind()
+            if now != seen[0][1]:
+                seen[0] = (time.monotonic(), now)
+            return time.monotonic() - seen[0][0] > 1
+        wait_until(unchanged, "a host that has come to rest")
+        return seen[0][1]
 
     def left_behind(self):
         """Of each host: its processes with their threads and descriptors, namespaces, interfaces, and files of run."""

@@ -55,8 +55,10 @@ def runtime_record(zone, node=None):
 
 
 def _process(zone, which, node):
+    """The live one: a monitor that was killed leaves its record to the next."""
     record = (runtime_record(zone, node) or {}).get(which)
-    return ZoneProcess(record["pid"], record["start_time"]) if record else None
+    process = ZoneProcess(record["pid"], record["start_time"]) if record else None
+    return process if process and process.alive() else None
 
 
 def qemu_of(zone, node=None):

@@ -171,7 +171,7 @@ class Suspend(LabCase):
                 self.assertEqual(command.wait()[0], 1, command.said)
                 self.zone.zoneadm("halt", check=False)
                 self.assertEqual(self.zone.state(), ("installed", "suspended"))
-                self.assertTrue(nothing_left(self.zone, "node1"))
+                wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
                 self.assertEqual([path.name for path in self.folder.iterdir()], ["suspend"])
                 self.zone.zoneadm("boot")
                 self.work.wait_ticks(50)
