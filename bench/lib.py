@@ -14,9 +14,15 @@ CIPHERS = ("aes-128-gcm", "aes-256-gcm", "aes-128-ccm", "chacha20-poly1305")
 class Context:
     """How a case runs programs and how much of it."""
 
-    def __init__(self, build, quick):
+    def __init__(self, build, quick, scale=1.0, crowded=False):
         self.build = build
         self.quick = quick
+        self.crowded = crowded  # other machines may run here
+        self._scale = scale
+
+    def size(self, megabytes):
+        """Of a machine, or of what is filled of it; even."""
+        return int(megabytes * self._scale) // 2 * 2
 
     def program(self, name, *words, prefix=()):
         """The one line of JSON that a program of bench/programs answers with; None when it says that it cannot.
@@ -50,6 +56,24 @@ def spread(values):
     """(highest - lowest) / median."""
     middle = statistics.median(values)
     return (max(values) - min(values)) / middle if middle else 0.0
+
+
+class Targets:
+    """What is to be reached, and whether it was: a table of its own."""
+
+    def __init__(self):
+        self.table = Table("to reach", ["measured", "target", ""])
+
+    def at_most(self, what, measured, limit):
+        self.table.add(what, measured, f"<= {limit}", "reached" if measured <= limit else "NOT reached")
+
+    def at_least(self, what, measured, limit):
+        self.table.add(what, measured, f">= {limit}", "reached" if measured >= limit else "NOT reached")
+
+
+def middles(answers):
+    """{what: median} of a member's answers."""
+    return {what: median([answer[what] for answer in answers]) for what in answers[0]}
 
 
 class Table:

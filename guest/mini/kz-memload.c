@@ -1,6 +1,6 @@
 /* kz-memload: keeps rewriting a piece of memory and finds out when one page of it is stale or torn.
  *
- *   kz-memload -m MIB [-r MIB_PER_S] [-p PASSES] [-x] [-z PERCENT] [-v]
+ *   kz-memload -m MIB [-r MIB_PER_S] [-p PASSES] [-x] [-z PERCENT] [-t PERCENT] [-v]
  *   kz-memload --self-test
  *
  *   -m MIB        memory to use
@@ -8,6 +8,8 @@
  *   -p PASSES     end with status 0 after so many passes over the memory (default: never)
  *   -x            fill with words that do not compress (default: one word repeated over the page)
  *   -z PERCENT    so many of every 100 pages are left zero, and checked for that
+ *   -t PERCENT    so many of every 100 pages hold words of a vocabulary, which compress as text and program
+ *                 code do, to a half or a third; with -x, the pages behind those of -z
  *   -v            a line at the end of each pass too
  *
  * Pass 0 fills; pass P visits every page in order, checks that each of its 512 words is what pass P-1 wrote
@@ -27,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { kWords = 512, kPageSize = 4096, kPagesPerMib = 256, kBatch = 64 };
+enum { kWords = 512, kPageSize = 4096, kPagesPerMib = 256, kBatch = 64, kVocabulary = 256 };
 static const int64_t kSecond = 1000000000;
 
 struct load {
@@ -36,6 +38,7 @@ struct load {
     uint64_t rate;   /* MiB per second, 0: no limit */
     uint64_t passes; /* UINT64_MAX: for ever */
     uint64_t zero_percent;
+    uint64_t text_percent;
     int incompressible;
     int verbose;
     int quiet; /* the self-test expects failures */
@@ -54,7 +57,9 @@ static uint64_t mix(uint64_t value) {
 static uint64_t pattern(const struct load* load, uint64_t page, uint64_t pass, unsigned word) {
     if (page % 100 < load->zero_percent) return 0;
     const uint64_t base = (page << 32) ^ (pass + 1);
-    return load->incompressible ? mix(base * kWords + word) : mix(base);
+    if (!load->incompressible) return mix(base);
+    const uint64_t random = mix(base * kWords + word);
+    return page % 100 < load->zero_percent + load->text_percent ? mix(random % kVocabulary) : random;
 }
 
 static int64_t monotonic_now(void) {
@@ -164,13 +169,14 @@ static int self_test_fault(struct load* load, const char* name, uint64_t page, u
 }
 
 static int self_test(void) {
-    struct load load = {.pages = 200, .zero_percent = 10, .quiet = 1};
+    struct load load = {.pages = 200, .zero_percent = 10, .text_percent = 30, .quiet = 1};
     if (allocate(&load) != 0) return 1;
     int failures = 0;
     for (load.incompressible = 0; load.incompressible <= 1; ++load.incompressible) {
         failures += self_test_fault(&load, "one flipped bit in the first word", 50, 0, 1, 0);
         failures += self_test_fault(&load, "one flipped bit in the last word", 199, kWords - 1, 1, 0);
         failures += self_test_fault(&load, "a stale page", 51, 0, kWords, 1);
+        failures += self_test_fault(&load, "a stale page of text", 120, 0, kWords, 1);
         failures += self_test_fault(&load, "a torn page", 52, kWords / 2, kWords / 2, 1);
         failures += self_test_fault(&load, "a dirtied zero page", 105, 17, 1, 0);
     }
@@ -180,7 +186,7 @@ static int self_test(void) {
 
 static int usage(void) {
     fprintf(stderr,
-            "usage: kz-memload -m MIB [-r MIB_PER_S] [-p PASSES] [-x] [-z PERCENT] [-v]\n"
+            "usage: kz-memload -m MIB [-r MIB_PER_S] [-p PASSES] [-x] [-z PERCENT] [-t PERCENT] [-v]\n"
             "       kz-memload --self-test\n");
     return 2;
 }
@@ -197,12 +203,13 @@ int main(int argc, char** argv) {
     struct load load = {.rate = 10, .passes = UINT64_MAX};
     uint64_t mib = 0;
     int option;
-    while ((option = getopt(argc, argv, "m:r:p:xz:v")) != -1) {
+    while ((option = getopt(argc, argv, "m:r:p:xz:t:v")) != -1) {
         int good = option != '?';
         if (option == 'm') good = parse_number(optarg, 1 << 20, &mib);
         if (option == 'r') good = parse_number(optarg, 1 << 20, &load.rate);
         if (option == 'p') good = parse_number(optarg, UINT64_MAX - 1, &load.passes);
         if (option == 'z') good = parse_number(optarg, 100, &load.zero_percent);
+        if (option == 't') good = parse_number(optarg, 100, &load.text_percent);
         if (option == 'x') load.incompressible = 1;
         if (option == 'v') load.verbose = 1;
         if (!good) return usage();

@@ -1,0 +1,37 @@
+"""A running zone moves to another host, beside QEMU's own migration of the same machine: clear, and by its own TLS with
+the same cipher. Source and destination share this machine's processors. The wall time begins when the destination's
+machine waits and ends when the guest runs there; the whole command is shown too."""
+import lib
+import moves
+import zones
+
+TITLE = "live migration (3 GiB, 2 GiB filled, guest idle) beside QEMU's own, two memory channels each"
+CIPHERS = ("aes-128-gcm", "aes-128-ccm", "chacha20-poly1305")
+MEMORY, USED = 3072, 2048
+
+
+def judge(middle, stops):
+    targets = lib.Targets()
+    gcm, ccm, clear = "aes-128-gcm", "aes-128-ccm", middle["qemu clear"]
+    of = lambda what, one, two: middle[one][what] / middle[two][what]
+    targets.at_most("aes-128-gcm: wall / QEMU's TLS", of("seconds", gcm, f"qemu {gcm}"), 0.55)
+    targets.at_most("aes-128-gcm: CPU / QEMU's TLS", of("cpu_seconds", gcm, f"qemu {gcm}"), 0.6)
+    targets.at_most("aes-128-ccm: wall / QEMU's TLS", of("seconds", ccm, f"qemu {ccm}"), 0.3)
+    targets.at_most("aes-128-gcm: wall / QEMU's clear multifd", middle[gcm]["seconds"] / clear["seconds"], 1.5)
+    local = lib.median([stop["gap_ms"] for stop in stops])
+    targets.at_most("aes-128-gcm: gap beyond a local stop and go on, ms", middle[gcm]["gap_ms"] - local, 50)
+    targets.at_most("aes-128-gcm: gap / QEMU's with TLS", of("gap_ms", gcm, f"qemu {gcm}"), 1.0)
+    return targets.table
+
+
+def run(context):
+    tables = []
+    memory, used = context.size(MEMORY), context.size(USED)
+    with zones.Hosts(context) as lab:
+        answers, stops = moves.measure(context, lab, "random", 2 if context.quick else 5, CIPHERS, memory, used)
+        table, middle = moves.table_of("incompressible memory", answers, used)
+        tables += [table, judge(middle, stops)]
+        for mix in () if context.quick else ("half-zero", "typical"):
+            answers, _ = moves.measure(context, lab, mix, 3, CIPHERS[:2], memory, used)
+            tables.append(moves.table_of(f"page mix: {mix}", answers, used)[0])
+    return tables
