@@ -14,7 +14,7 @@ def measure(context, lab, mix, rounds, ciphers, memory, used):
 
         def ours(cipher):
             with cpu.Frozen(other.pids()):
-                return zone.migrate(cipher)
+                return zone.migrate(cipher, CHANNELS)
 
         def qemus(cipher):
             with cpu.Frozen([zone.machine()[1]]):

@@ -86,22 +86,28 @@ def userfaultfd():
         permission.write_text(before)
 
 
+STARTING, SUCCESSFUL = "Starting migration.", "Migration successful."
+
+
 class Watched:
-    """A command whose messages are noted with the moment, and the CPU seconds so far, when they came."""
+    """A migration's command; the moment and the CPU seconds so far when it began, when it said STARTING and SUCCESSFUL,
+    and when it ended. Nothing is looked up between the two: that would disturb what is measured."""
 
     def __init__(self, node, words):
-        self.said = []  # (moment, CPU seconds of everybody, text)
         self.begun = (time.monotonic(), cpu.total())
+        self.when = {}
+        said = []
         process = node.popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         with process.stderr:
             for line in process.stderr:
-                self.said.append((time.monotonic(), cpu.total(), line.rstrip()))
+                moment = time.monotonic()
+                said.append(line)
+                for mark in (STARTING, SUCCESSFUL):
+                    if mark in line:
+                        self.when[mark] = (moment, cpu.total())
         if process.wait() != 0:
-            raise RuntimeError(f"{' '.join(words)}: {[text for *_, text in self.said]}")
+            raise RuntimeError(f"{' '.join(words)}: {''.join(said)}")
         self.ended = (time.monotonic(), cpu.total())
-
-    def when(self, words):
-        return next((moment, used) for moment, used, text in self.said if words in text)
 
 
 def span(begun, ended):
@@ -182,16 +188,18 @@ class BenchZone(Zone):
     def last_tick(self):
         return self.consoles.ticks()[-1]
 
-    def migrate(self, cipher):
-        """Live, to the other host. `seconds`, `cpu_seconds`: of the memory's move, from the moment at which the machine
-        at the destination waits for it until the guest runs there; `command_*`: of the whole command."""
+    def migrate(self, cipher, connections=0):
+        """Live, to the other host, over so many memory connections (0: as many as it takes by itself). `seconds` and
+        `cpu_seconds` are of the memory's move, from the moment at which the machine at the destination waits for it until
+        the guest runs there; `command_seconds` and `command_cpu_seconds` of the whole command."""
         self.settle()
-        done = Watched(self.node(), ["zoneadm", "-z", self.name, "migrate", "-c", cipher, self.other()])
+        done = Watched(self.node(), ["zoneadm", "-z", self.name, "migrate", "-c", cipher,
+                                    *(["--connections", str(connections)] if connections else []), self.other()])
         self.home = self.other()
         self.settle()
         command = span(done.begun, done.ended)
         entry = self.history()[-1]
-        return {**span(done.when("Starting migration."), done.when("Migration successful.")),
+        return {**span(done.when[STARTING], done.when[SUCCESSFUL]),
                 "command_seconds": command["seconds"], "command_cpu_seconds": command["cpu_seconds"],
                 "gap_ms": self.gap_ms(done.begun[0], done.ended[0]), "bytes": entry["bytes"]}
 

@@ -26,13 +26,11 @@ def run(context):
     table = lib.Table("medians", ["zones shown", "ms", "CPU ms", "spread of ms"])
     with tempfile.TemporaryDirectory() as root:
         environment = os.environ | {"KZONES_ROOT": root}
-        made = 0
-        for count in COUNTS:
-            for made in range(made, count):
-                text = (f"create -b; set brand=linux-kz; add device; set storage=file://{root}/{made}.disk; set bootpri=0; end; "
-                        "add capped-memory; set physical=256M; end")
+        for before, count in zip((0, *COUNTS), COUNTS):
+            for made in range(before, count):
+                text = (f"create -b; set brand=linux-kz; add device; set storage=file://{root}/{made}.disk; "
+                        "set bootpri=0; end; add capped-memory; set physical=256M; end")
                 subprocess.run([context.build / "bin/zonecfg", "-z", f"z{made}", text], env=environment, check=True)
-            made = count
             answers = context.rounds(5 if context.quick else 15, {"list": lambda: listing(context, environment)})["list"]
             middle = lib.middles(answers)
             table.add(f"{count}", middle["lines"] - 1, middle["seconds"] * 1000, middle["cpu_seconds"] * 1000,

@@ -16,7 +16,7 @@ COLUMNS = ["outage s", "suspend s", "first tick s", "all memory s", "CPU s", "im
 
 def columns_of(here, used):
     image = here["image_bytes"] / 2**20
-    return (here["outage"], here["suspend"], here["first_tick"], here["all_memory"], here["cpu_seconds"], image, image / used)
+    return (*(here[what] for what in ("outage", "suspend", "first_tick", "all_memory", "cpu_seconds")), image, image / used)
 
 
 def judge(middle, used):
@@ -24,7 +24,8 @@ def judge(middle, used):
     lazy, warm = middle["zoneadm"], middle["zoneadm, to the other host"]
     targets.at_most("outage of suspend to first tick on the other host, s", warm["outage"], 1.0)
     if "libvirt" in middle:
-        targets.at_most("outage on the other host / libvirt's save and restore", warm["outage"] / middle["libvirt"]["outage"], 0.2)
+        targets.at_most("outage on the other host / libvirt's save and restore",
+                        warm["outage"] / middle["libvirt"]["outage"], 0.2)
     targets.at_most("lazy resume: boot to first tick, s", lazy["first_tick"], 0.5)
     targets.at_least("lazy resume: MB/s until all memory is in", used * 1.048576 / lazy["all_memory"], 500)
     targets.at_most("image / used memory", lazy["image_bytes"] / 2**20 / used, 0.6)
