@@ -27,6 +27,13 @@ constexpr std::array kCommands{
         "\tboots afresh and what was in its memory is lost. It runs before all of its memory is in, where\n"
         "\tQEMU can do that; with -x eager it does not.",
         true, true, zoneadm_boot},
+    ZoneadmCommand{
+        "clone",
+        "clone [-m copy] [-c profile.yaml|dir] [-x install-size=SIZE] [-x force-storage-overwrite[=ID,...]]\n"
+        "\tsource",
+        "Install the configured zone as a copy of another, which must not be running. It gets keys, host\n"
+        "\tkeys, a machine id, addresses and a name of its own.",
+        true, true, zoneadm_clone},
     ZoneadmCommand{"detach", "detach",
                    "Release the zone's disk so that another host may attach it. Deletes nothing.", true, true,
                    zoneadm_detach},
@@ -43,11 +50,13 @@ constexpr std::array kCommands{
                    false, false, zoneadm_image},
     ZoneadmCommand{
         "install",
-        "install [-m manifest] [-c profile.yaml|dir] [-x install-size=SIZE] "
+        "install [-m manifest|-a archive] [-c profile.yaml|dir] [-x install-size=SIZE] "
         "[-x force-storage-overwrite[=ID,...]]",
-        "Install the configured zone onto its disk. Disks that do not exist are made, of install-size\n"
-        "\t(16G). A disk that holds something is refused unless -x names its id, or (without =ID) all.\n"
-        "\t-c names a profile of sysconfig create-profile: what the zone is called and who may log in.",
+        "Install the configured zone onto its disk: what the manifest says (default: a Debian of this\n"
+        "\thost's release), or the disk image that -a names, for a system with cloud-init. Disks that do\n"
+        "\tnot exist are made, of install-size (16G). A disk that holds something is refused unless -x\n"
+        "\tnames its id, or (without =ID) all. -c names a profile of sysconfig create-profile: what the\n"
+        "\tzone is called and who may log in.",
         true, true, zoneadm_install},
     ZoneadmCommand{
         "list", "list [-cinpvsd]",

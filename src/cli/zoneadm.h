@@ -52,6 +52,7 @@ bool ask_yes_no(const std::string& question);
 
 int zoneadm_list(const ZoneadmCall& call);
 int zoneadm_verify(const ZoneadmCall& call);
+int zoneadm_clone(const ZoneadmCall& call);
 int zoneadm_install(const ZoneadmCall& call);
 int zoneadm_uninstall(const ZoneadmCall& call);
 int zoneadm_mark(const ZoneadmCall& call);

@@ -37,7 +37,8 @@ client::Reporter plain_reporter(int cancel_fd) {
     return reporter;
 }
 
-Result<void> take_ids(const std::string& list, client::InstallOptions& options) {
+template <typename Options>
+Result<void> take_ids(const std::string& list, Options& options) {
     if (list.empty()) options.force_overwrite = true;
     for (const std::string& word : list.empty() ? std::vector<std::string>() : split(list, ',')) {
         const auto id = parse_u64(word);
@@ -48,7 +49,8 @@ Result<void> take_ids(const std::string& list, client::InstallOptions& options) 
     return {};
 }
 
-std::vector<ExtraOption> install_extras(client::InstallOptions& options) {
+template <typename Options>
+std::vector<ExtraOption> install_extras(Options& options) {
     return {{"install-size", "SIZE", false,
              [&options](const std::string& text) -> Result<void> {
                  KZ_TRY(options.install_size, parse_size(text));
@@ -86,14 +88,39 @@ int zoneadm_verify(const ZoneadmCall& call) {
 
 int zoneadm_install(const ZoneadmCall& call) {
     client::InstallOptions options;
+    bool manifest = false;
     const auto take = [&](int letter, const std::string& text) {
-        (letter == 'm' ? options.manifest : options.profile) = text;
+        if (letter == 'm') manifest = true;
+        (letter == 'm' ? options.manifest : letter == 'a' ? options.archive : options.profile) = text;
+        return !text.empty();
+    };
+    const auto rest = read_with_extras(call, "a:c:m:", install_extras(options), take);
+    if (!rest || !rest->empty()) return zoneadm_usage(call);
+    if (manifest && !options.archive.empty()) {
+        zoneadm_message(call.zone, "-a and -m are mutually exclusive.");
+        return zoneadm_usage(call);
+    }
+    const Interrupts interrupts;
+    return zoneadm_report(call, call.client.install(call.zone, options, plain_reporter(interrupts.fd())));
+}
+
+int zoneadm_clone(const ZoneadmCall& call) {
+    client::CloneOptions options;
+    std::string method = "copy";
+    const auto take = [&](int letter, const std::string& text) {
+        (letter == 'm' ? method : options.profile) = text;
         return !text.empty();
     };
     const auto rest = read_with_extras(call, "c:m:", install_extras(options), take);
-    if (!rest || !rest->empty()) return zoneadm_usage(call);
+    if (!rest || rest->size() != 1) return zoneadm_usage(call);
+    if (method != "copy") {
+        zoneadm_message(call.zone,
+                        fmt::format("clone method '{}' is not known here; there is: copy", method));
+        return zoneadm_usage(call);
+    }
+    options.source = rest->front();
     const Interrupts interrupts;
-    return zoneadm_report(call, call.client.install(call.zone, options, plain_reporter(interrupts.fd())));
+    return zoneadm_report(call, call.client.clone(call.zone, options, plain_reporter(interrupts.fd())));
 }
 
 int zoneadm_uninstall(const ZoneadmCall& call) {

@@ -46,11 +46,21 @@ struct SuspendOptions {
 };
 
 struct InstallOptions {
-    std::string manifest = "mini";
+    std::string manifest = "default";
+    // A disk image to install instead of what a manifest says; empty: none.
+    std::string archive{};
     // A profile of sysconfig, or the folder that holds it; empty: the zone is what its configuration says.
     std::string profile{};
     std::optional<std::uint64_t> install_size;  // of disks that are created
     // Disks that may hold something: all of them, or those of these ids.
+    bool force_overwrite = false;
+    std::set<unsigned> force_overwrite_ids{};
+};
+
+struct CloneOptions {
+    std::string source;  // a zone of this host that is installed
+    std::string profile{};
+    std::optional<std::uint64_t> install_size;  // of disks that are created; else that of the source's
     bool force_overwrite = false;
     std::set<unsigned> force_overwrite_ids{};
 };
@@ -100,6 +110,9 @@ class Client {
     // reporter.
     Result<void> verify(const std::string& zone, const Reporter& reporter);
     Result<void> install(const std::string& zone, const InstallOptions& options, const Reporter& reporter);
+    // A new zone with a copy of the boot disk of another that is not running; what tells two zones apart is
+    // made anew in it.
+    Result<void> clone(const std::string& zone, const CloneOptions& options, const Reporter& reporter);
     // Disks that a template made are destroyed, with `destroy_all` the others too; else only host data is
     // erased.
     Result<void> uninstall(const std::string& zone, bool destroy_all, const Reporter& reporter);

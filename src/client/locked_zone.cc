@@ -28,7 +28,7 @@ std::unexpected<Error> LockedZone::wrong_state(std::string_view operation) const
         return fail(Errc::wrong_state, "is already in state 'configured'.");
     if (configured && (operation == "boot" || operation == "ready" || operation == "detach"))
         return fail(Errc::wrong_state, "must be installed before {}.", operation);
-    if (installed && (operation == "install" || operation == "attach"))
+    if (installed && (operation == "install" || operation == "attach" || operation == "clone"))
         return fail(Errc::wrong_state, "is already installed.");
     if (status_.state == zone::State::incomplete)
         return fail(Errc::wrong_state, "zone is incomplete; uninstall required.");

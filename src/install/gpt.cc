@@ -40,29 +40,6 @@ Result<Guid> parse_guid(std::string_view uuid) {
     return guid;
 }
 
-std::uint32_t crc32(ByteView bytes) {
-    std::uint32_t crc = ~0U;
-    for (const Byte byte : bytes) {
-        crc ^= byte;
-        for (int bit = 0; bit < 8; ++bit)
-            crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320U : 0U);
-    }
-    return ~crc;
-}
-
-Result<void> encode_entry(Byte* out, std::string_view type, std::string_view own, std::uint64_t first,
-                          std::uint64_t last, std::string_view name) {
-    KZ_TRY(const Guid type_guid, parse_guid(type));
-    KZ_TRY(const Guid own_guid, parse_guid(own));
-    std::ranges::copy(type_guid, out);
-    std::ranges::copy(own_guid, out + 16);
-    store_le(out + 32, first);
-    store_le(out + 40, last);
-    for (std::size_t i = 0; i < name.size(); ++i)
-        out[56 + 2 * i] = static_cast<Byte>(name[i]);
-    return {};
-}
-
 struct HeaderPlace {
     std::uint64_t own;
     std::uint64_t other;
@@ -83,8 +60,8 @@ Bytes encode_header(const DiskLayout& layout, const Guid& disk, const HeaderPlac
     store_le(out + 72, place.entries);
     store_le(out + 80, kEntryCount);
     store_le<std::uint32_t>(out + 84, kEntrySize);
-    store_le(out + 88, crc32(entries));
-    store_le(out + 16, crc32(ByteView(out, kHeaderSize)));
+    store_le(out + 88, gpt_crc32(entries));
+    store_le(out + 16, gpt_crc32(ByteView(out, kHeaderSize)));
     return header;
 }
 
@@ -103,6 +80,29 @@ Bytes encode_protective_mbr(std::uint64_t sectors) {
 
 }  // namespace
 
+std::uint32_t gpt_crc32(ByteView bytes) {
+    std::uint32_t crc = ~0U;
+    for (const Byte byte : bytes) {
+        crc ^= byte;
+        for (int bit = 0; bit < 8; ++bit)
+            crc = (crc >> 1) ^ (crc & 1 ? 0xedb88320U : 0U);
+    }
+    return ~crc;
+}
+
+Result<void> encode_gpt_entry(Byte* out, std::string_view type, std::string_view own, std::uint64_t first,
+                              std::uint64_t last, std::string_view name) {
+    KZ_TRY(const Guid type_guid, parse_guid(type));
+    KZ_TRY(const Guid own_guid, parse_guid(own));
+    std::ranges::copy(type_guid, out);
+    std::ranges::copy(own_guid, out + 16);
+    store_le(out + 32, first);
+    store_le(out + 40, last);
+    for (std::size_t i = 0; i < name.size(); ++i)
+        out[56 + 2 * i] = static_cast<Byte>(name[i]);
+    return {};
+}
+
 Result<DiskLayout> plan_disk(std::uint64_t usable_bytes) {
     if (usable_bytes % kSectorSize != 0) {
         return fail(Errc::invalid_argument, "the disk's size of {} bytes is not a multiple of 512",
@@ -120,10 +120,10 @@ Result<PartitionTable> encode_gpt(const DiskLayout& layout, std::string_view dis
                                   std::string_view boot_uuid, std::string_view root_uuid) {
     KZ_TRY(const Guid disk, parse_guid(disk_uuid));
     Bytes entries(kEntriesSectors * kSectorSize);
-    KZ_CHECK(
-        encode_entry(entries.data(), kBiosBootType, boot_uuid, layout.boot_first, layout.boot_last, "boot"));
-    KZ_CHECK(encode_entry(entries.data() + kEntrySize, kRootType, root_uuid, layout.root_first,
-                          layout.root_last, "root"));
+    KZ_CHECK(encode_gpt_entry(entries.data(), kBiosBootType, boot_uuid, layout.boot_first, layout.boot_last,
+                              "boot"));
+    KZ_CHECK(encode_gpt_entry(entries.data() + kEntrySize, kRootType, root_uuid, layout.root_first,
+                              layout.root_last, "root"));
     const std::uint64_t last = layout.sectors - 1;
     const Bytes header = encode_header(layout, disk, {1, last, 2}, entries);
     const Bytes backup_header = encode_header(layout, disk, {last, 1, last - kEntriesSectors}, entries);

@@ -36,4 +36,10 @@ struct PartitionTable {
 Result<PartitionTable> encode_gpt(const DiskLayout& layout, std::string_view disk_uuid,
                                   std::string_view boot_uuid, std::string_view root_uuid);
 
+// One of a table's entries, 128 bytes. `type` and `own` are texts of UUIDs. Errors: Errc::invalid_argument.
+Result<void> encode_gpt_entry(Byte* out, std::string_view type, std::string_view own, std::uint64_t first,
+                              std::uint64_t last, std::string_view name);
+// The checksum of headers and entries.
+std::uint32_t gpt_crc32(ByteView bytes);
+
 }  // namespace kz::install

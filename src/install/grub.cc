@@ -72,16 +72,17 @@ Result<GrubImages> make_grub_images(std::string_view root_uuid, const Path& work
     return GrubImages{{boot.begin(), boot.end()}, {core.begin(), core.end()}};
 }
 
-std::string make_grub_config(std::string_view root_uuid, std::string_view kernel_arguments) {
+std::string make_grub_config(std::string_view root_uuid, std::string_view kernel_arguments,
+                             std::string_view kernel, std::string_view initrd) {
     return fmt::format(
         "# No menu and no waiting: what is here runs as soon as GRUB has read it.\n"
         "serial --unit=0 --speed=115200\n"
         "terminal_input serial\n"
         "terminal_output serial\n"
-        "linux /boot/vmlinuz root=UUID={} {}\n"
-        "initrd /boot/initrd.img\n"
+        "linux {} root=UUID={} {}\n"
+        "initrd {}\n"
         "boot\n",
-        root_uuid, kernel_arguments);
+        kernel, root_uuid, kernel_arguments, initrd);
 }
 
 }  // namespace kz::install

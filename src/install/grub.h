@@ -26,7 +26,9 @@ struct GrubImages {
 // Runs grub-mkimage in `work_dir`. Errors name the package that is missing.
 Result<GrubImages> make_grub_images(std::string_view root_uuid, const Path& work_dir, int cancel_fd);
 
-// The configuration that starts /boot/vmlinuz with /boot/initrd.img at once, messages on the serial line.
-std::string make_grub_config(std::string_view root_uuid, std::string_view kernel_arguments);
+// The configuration that starts `kernel` with `initrd` at once, messages on the serial line.
+std::string make_grub_config(std::string_view root_uuid, std::string_view kernel_arguments,
+                             std::string_view kernel = "/boot/vmlinuz",
+                             std::string_view initrd = "/boot/initrd.img");
 
 }  // namespace kz::install

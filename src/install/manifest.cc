@@ -9,23 +9,13 @@
 #include <set>
 
 #include "base/text.h"
+#include "install/yaml_refusal.h"
 #include "os/file.h"
 
 namespace kz::install {
 namespace {
 
 constexpr std::size_t kMaxManifestSize = 1024 * 1024;
-
-// Thrown inside this file only; parse_manifest turns it into an Error.
-struct ManifestError {
-    int line;
-    std::string message;
-};
-
-template <typename... Args>
-[[noreturn]] void refuse(const YAML::Node& node, fmt::format_string<Args...> format, Args&&... args) {
-    throw ManifestError{std::max(node.Mark().line, 0) + 1, fmt::format(format, std::forward<Args>(args)...)};
-}
 
 std::string read_text(const YAML::Node& node, std::string_view key) {
     if (!node.IsScalar()) refuse(node, "'{}' must be a text", key);
@@ -102,10 +92,34 @@ std::vector<ManifestFile> read_files(const YAML::Node& node) {
     return files;
 }
 
-std::uint64_t read_size(const YAML::Node& node) {
-    const Result<std::uint64_t> size = parse_size(read_text(node, "minimum-size"));
-    if (!size) refuse(node, "minimum-size: {}", size.error().message());
+std::uint64_t read_size(const YAML::Node& node, std::string_view key) {
+    const Result<std::uint64_t> size = parse_size(read_text(node, key));
+    if (!size) refuse(node, "{}: {}", key, size.error().message());
     return *size;
+}
+
+bool read_flag(const YAML::Node& node, std::string_view key) {
+    const std::string text = read_text(node, key);
+    if (text != "true" && text != "false") refuse(node, "'{}' must be true or false", key);
+    return text == "true";
+}
+
+std::vector<std::string> read_texts(const YAML::Node& node, std::string_view key) {
+    if (!node.IsSequence()) refuse(node, "'{}' must be a list", key);
+    std::vector<std::string> texts;
+    for (const YAML::Node& one : node)
+        texts.push_back(read_text(one, key));
+    return texts;
+}
+
+std::vector<std::string> read_sources(const YAML::Node& node) {
+    std::vector<std::string> sources = read_texts(node, "sources");
+    for (const std::string& source : sources) {
+        if (source != kHostSources && (!source.starts_with("deb ") || source.find('\n') != source.npos))
+            refuse(node, "'{}' is no source: 'host', or a line of sources.list that begins with deb", source);
+    }
+    if (sources.empty()) refuse(node, "'sources' is empty");
+    return sources;
 }
 
 std::string read_arguments(const YAML::Node& node) {
@@ -125,33 +139,71 @@ void read_version(const YAML::Node& node) {
 
 std::string read_builder(const YAML::Node& node) {
     std::string text = read_text(node, "builder");
-    if (text != "mini") refuse(node, "builder '{}' is not known here; the builders are: mini", text);
+    if (text != kMiniBuilder && text != kDebianBuilder)
+        refuse(node, "builder '{}' is not known here; the builders are: debian, mini", text);
     return text;
 }
 
-Manifest read_manifest(const YAML::Node& root) {
-    Manifest manifest;
-    const auto names = [](std::vector<std::string>& out, std::string_view key) {
-        return [&out, key](const YAML::Node& node) { out = read_names(node, key); };
-    };
-    const Fields fields = {
+std::function<void(const YAML::Node&)> names_into(std::vector<std::string>& out, std::string_view key) {
+    return [&out, key](const YAML::Node& node) { out = read_names(node, key); };
+}
+
+Fields common_fields(Manifest& manifest) {
+    return {
         {"version", read_version},
         {"name", [&](const YAML::Node& node) { manifest.name = read_name(node, "name"); }},
         {"builder", [&](const YAML::Node& node) { manifest.builder = read_builder(node); }},
         {"description",
          [&](const YAML::Node& node) { manifest.description = read_text(node, "description"); }},
-        {"packages", names(manifest.packages, "packages")},
-        {"minimum-size", [&](const YAML::Node& node) { manifest.minimum_size = read_size(node); }},
-        {"initramfs-modules", names(manifest.initramfs_modules, "initramfs-modules")},
-        {"modules", names(manifest.modules, "modules")},
+        {"packages", names_into(manifest.packages, "packages")},
+        {"minimum-size",
+         [&](const YAML::Node& node) { manifest.minimum_size = read_size(node, "minimum-size"); }},
+        {"size", [&](const YAML::Node& node) { manifest.size = read_size(node, "size"); }},
         {"kernel-arguments",
          [&](const YAML::Node& node) { manifest.kernel_arguments = read_arguments(node); }},
         {"files", [&](const YAML::Node& node) { manifest.files = read_files(node); }},
     };
-    read_fields(
-        root, fields,
-        {"version", "name", "builder", "packages", "minimum-size", "initramfs-modules", "kernel-arguments"},
-        "the manifest");
+}
+
+void add_mini_fields(Manifest& manifest, Fields& fields, std::set<std::string>& required) {
+    fields.emplace("initramfs-modules", names_into(manifest.initramfs_modules, "initramfs-modules"));
+    fields.emplace("modules", names_into(manifest.modules, "modules"));
+    required.emplace("initramfs-modules");
+}
+
+void add_debian_fields(Manifest& manifest, Fields& fields, std::set<std::string>& required) {
+    fields.emplace("kernel", [&](const YAML::Node& node) { manifest.kernel = read_name(node, "kernel"); });
+    fields.emplace("release", [&](const YAML::Node& node) { manifest.release = read_name(node, "release"); });
+    fields.emplace("sources", [&](const YAML::Node& node) { manifest.sources = read_sources(node); });
+    fields.emplace("documentation", [&](const YAML::Node& node) {
+        manifest.documentation = read_flag(node, "documentation");
+    });
+    fields.emplace("users", [&](const YAML::Node& node) { manifest.users = read_users(node); });
+    fields.emplace("commands",
+                   [&](const YAML::Node& node) { manifest.commands = read_texts(node, "commands"); });
+    required.emplace("kernel");
+}
+
+// Which keys there are depends on it.
+std::string find_builder(const YAML::Node& root) {
+    if (!root.IsMap()) refuse(root, "the manifest must be a map of keys and values");
+    if (const YAML::Node version = root["version"]; version.IsDefined()) read_version(version);
+    const YAML::Node builder = root["builder"];
+    return builder.IsDefined() ? read_builder(builder) : std::string(kMiniBuilder);
+}
+
+Manifest read_manifest(const YAML::Node& root) {
+    Manifest manifest;
+    Fields fields = common_fields(manifest);
+    std::set<std::string> required = {"version",  "name",         "builder",
+                                      "packages", "minimum-size", "kernel-arguments"};
+    if (find_builder(root) == kMiniBuilder) {
+        add_mini_fields(manifest, fields, required);
+    } else {
+        add_debian_fields(manifest, fields, required);
+        manifest.sources = {std::string(kHostSources)};
+    }
+    read_fields(root, fields, required, "the manifest");
     return manifest;
 }
 
@@ -169,8 +221,10 @@ std::string known_manifests(const Path& folder) {
 
 Result<Manifest> parse_manifest(std::string_view text, std::string_view origin) {
     try {
-        return read_manifest(YAML::Load(std::string(text)));
-    } catch (const ManifestError& error) {
+        Manifest manifest = read_manifest(YAML::Load(std::string(text)));
+        manifest.text = text;
+        return manifest;
+    } catch (const YamlRefusal& error) {
         return fail(Errc::invalid_argument, "{}:{}: {}", origin, error.line, error.message);
     } catch (const YAML::Exception& error) {
         return fail(Errc::invalid_argument, "{}:{}: {}", origin, error.mark.line + 1, error.msg);

@@ -1,74 +1,11 @@
 #include "install/mini_tree.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "base/text.h"
 #include "install/grub.h"
-#include "install/tools.h"
-#include "os/file.h"
-#include "os/io.h"
+#include "install/tree_builder.h"
 
 namespace kz::install {
 namespace {
-
-// The first error stops the rest: every step is a no-op after it. Paths are relative to the tree.
-class TreeBuilder {
-  public:
-    explicit TreeBuilder(Path root) : root_(std::move(root)) {}
-
-    void directory(const Path& path, mode_t mode) {
-        if (!outcome_) return;
-        outcome_ = make_directories(root_ / path, 0755);
-        if (outcome_) set_mode(path, mode);
-    }
-    void owned_directory(const Path& path, mode_t mode, uid_t owner) {
-        directory(path, mode);
-        const Path full = root_ / path;
-        if (outcome_ && ::chown(full.c_str(), owner, owner) != 0) outcome_ = fail_errno(errno, full.string());
-    }
-    void file(const Path& path, mode_t mode, std::string_view content) {
-        directory(path.parent_path(), 0755);
-        if (!outcome_) return;
-        Result<UniqueFd> fd =
-            open_file(root_ / path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-        outcome_ = fd ? write_all(fd->get(), as_bytes(content), Deadline::never())
-                      : Result<void>(std::unexpected(fd.error()));
-        if (outcome_) set_mode(path, mode);
-    }
-    void copy(const Path& from, const Path& path, mode_t mode) {
-        directory(path.parent_path(), 0755);
-        if (!outcome_) return;
-        std::error_code error;
-        std::filesystem::copy_file(from, root_ / path, std::filesystem::copy_options::overwrite_existing,
-                                   error);
-        if (error) outcome_ = fail_errno(error.value(), from.string());
-        if (outcome_) set_mode(path, mode);
-    }
-    void link(const std::string& target, const Path& path) {
-        directory(path.parent_path(), 0755);
-        if (!outcome_) return;
-        const Path full = root_ / path;
-        if (::unlink(full.c_str()) != 0 && errno != ENOENT) outcome_ = fail_errno(errno, full.string());
-        if (outcome_ && ::symlink(target.c_str(), full.c_str()) != 0)
-            outcome_ = fail_errno(errno, full.string());
-    }
-    void fail_with(Error error) {
-        if (outcome_) outcome_ = std::unexpected(std::move(error));
-    }
-    Result<void> outcome() && { return std::move(outcome_); }
-
-  private:
-    void set_mode(const Path& path, mode_t mode) {
-        const Path full = root_ / path;
-        if (::chmod(full.c_str(), mode) != 0) outcome_ = fail_errno(errno, full.string());
-    }
-    Path root_;
-    Result<void> outcome_;
-};
 
 void add_folders(TreeBuilder& tree) {
     for (const char* folder : {"dev", "proc", "sys", "run", "mnt", "etc", "boot/grub", "usr/bin", "usr/sbin",
@@ -123,7 +60,7 @@ void add_identity(TreeBuilder& tree, const MiniIdentity& identity) {
               fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", identity.host_name));
     tree.file("etc/kz/network", 0644, identity.network);
     for (const MiniHome& home : identity.homes)
-        tree.owned_directory(home.path.relative_path(), 0700, home.owner);
+        tree.owned_directory(home.path.relative_path(), 0700, home.owner, home.owner);
 }
 
 void add_files(TreeBuilder& tree, const std::vector<ManifestFile>& files) {

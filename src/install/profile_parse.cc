@@ -9,6 +9,7 @@
 
 #include "install/profile.h"
 #include "install/profile_checks.h"
+#include "install/yaml_refusal.h"
 
 namespace kz::install {
 namespace {
@@ -19,17 +20,6 @@ constexpr int kMaxNodes = 4096;
 constexpr std::size_t kMaxUsers = 17;  // root is one
 constexpr std::size_t kMaxInterfaces = 16;
 constexpr std::size_t kMaxListed = 32;
-
-// Thrown inside this file only; parse_profile turns it into an Error.
-struct ProfileError {
-    int line;
-    std::string message;
-};
-
-template <typename... Args>
-[[noreturn]] void refuse(const YAML::Mark& mark, fmt::format_string<Args...> format, Args&&... args) {
-    throw ProfileError{std::max(mark.line, 0) + 1, fmt::format(format, std::forward<Args>(args)...)};
-}
 
 // Sees the document before a tree is made of it.
 class Limits : public YAML::EventHandler {
@@ -190,15 +180,6 @@ ProfileUser read_user(const YAML::Node& node) {
     return user;
 }
 
-std::vector<ProfileUser> read_users(const YAML::Node& node) {
-    std::set<std::string> names;
-    return read_list<ProfileUser>(node, "users", kMaxUsers, [&](const YAML::Node& one) {
-        ProfileUser user = read_user(one);
-        if (!names.insert(user.name).second) refuse(one.Mark(), "user '{}' is given twice", user.name);
-        return user;
-    });
-}
-
 std::string read_route(const YAML::Node& node) {
     std::string to;
     std::string via;
@@ -283,6 +264,15 @@ int line_of_control_character(std::string_view text) {
 
 }  // namespace
 
+std::vector<ProfileUser> read_users(const YAML::Node& node) {
+    std::set<std::string> names;
+    return read_list<ProfileUser>(node, "users", kMaxUsers, [&](const YAML::Node& one) {
+        ProfileUser user = read_user(one);
+        if (!names.insert(user.name).second) refuse(one.Mark(), "user '{}' is given twice", user.name);
+        return user;
+    });
+}
+
 Result<Profile> parse_profile(std::string_view text, std::string_view origin) {
     if (text.size() > kMaxSize)
         return fail(Errc::invalid_argument, "{}: a profile has at most {} bytes", origin, kMaxSize);
@@ -294,7 +284,7 @@ Result<Profile> parse_profile(std::string_view text, std::string_view origin) {
     try {
         hold_to_limits(std::string(text));
         return read_profile(YAML::Load(std::string(text)));
-    } catch (const ProfileError& error) {
+    } catch (const YamlRefusal& error) {
         return fail(Errc::invalid_argument, "{}:{}: {}", origin, error.line, error.message);
     } catch (const YAML::Exception& error) {
         return fail(Errc::invalid_argument, "{}:{}: {}", origin, std::max(error.mark.line, 0) + 1, error.msg);

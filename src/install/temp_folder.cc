@@ -1,7 +1,9 @@
 #include "install/temp_folder.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "os/file.h"
 
@@ -16,8 +18,14 @@ Result<TempFolder> TempFolder::create(const Path& parent, std::string_view prefi
 
 TempFolder::~TempFolder() {
     if (path_.empty()) return;
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    // Processes that were killed may write for a moment longer.
+    constexpr int kAttempts = 50;
+    std::error_code error;
+    for (int i = 0; i < kAttempts; ++i) {
+        std::filesystem::remove_all(path_, error);
+        if (!error) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
 }
 
 }  // namespace kz::install

@@ -24,8 +24,7 @@ class Copy {
     // Whole blocks from `start` to `end`; the file may end within the last.
     Result<void> range(std::uint64_t start, std::uint64_t end) {
         for (std::uint64_t at = start; at < end;) {
-            if (cancel_fd_ >= 0 && wait_readable(cancel_fd_, Deadline::after(std::chrono::milliseconds(0))))
-                return fail(Errc::cancelled, "cancelled");
+            KZ_CHECK(check_cancel());
             const MutableBytes part =
                 MutableBytes(buffer_).first(static_cast<std::size_t>(std::min(kPart, end - at)));
             KZ_CHECK(read_part(at, part));
@@ -37,7 +36,26 @@ class Copy {
         return {};
     }
 
+    // Zeros where the volume holds anything else.
+    Result<void> clear(std::uint64_t start, std::uint64_t end) {
+        const Bytes zeros(kPart);
+        for (std::uint64_t at = start; at < end; at += kPart) {
+            KZ_CHECK(check_cancel());
+            const std::size_t size = static_cast<std::size_t>(std::min(kPart, end - at));
+            const MutableBytes part = MutableBytes(buffer_).first(size);
+            KZ_CHECK(volume_.read(at, part));
+            if (std::ranges::any_of(part, [](Byte byte) { return byte != 0; }))
+                KZ_CHECK(volume_.write(at, ByteView(zeros).first(size)));
+        }
+        return {};
+    }
+
   private:
+    Result<void> check_cancel() const {
+        if (cancel_fd_ >= 0 && wait_readable(cancel_fd_, Deadline::after(std::chrono::milliseconds(0))))
+            return fail(Errc::cancelled, "cancelled");
+        return {};
+    }
     Result<void> read_part(std::uint64_t at, MutableBytes out) {
         std::ranges::fill(out, Byte{0});
         while (!out.empty()) {
@@ -79,21 +97,83 @@ Result<std::optional<Extent>> next_extent(int file, std::uint64_t from) {
 }  // namespace
 
 Result<void> copy_file_to_volume(const std::filesystem::path& file, Volume& volume, std::uint64_t limit,
-                                 const std::function<void(std::uint64_t)>& done, int cancel_fd) {
+                                 Holes holes, const std::function<void(std::uint64_t)>& done, int cancel_fd) {
     KZ_TRY(const UniqueFd fd, open_file(file, O_RDONLY));
     KZ_CHECK(volume.write_durable(0, Bytes(kVolumeBlock)));
     Copy copy(fd.get(), volume, done, cancel_fd);
     for (std::uint64_t at = kVolumeBlock;;) {
         KZ_TRY(const std::optional<Extent> extent, next_extent(fd.get(), at));
-        if (!extent) break;
-        if (extent->end > limit)
+        if (extent && extent->end > limit)
             return fail(Errc::invalid_argument, "the disk's image is larger than the volume");
+        if (holes == Holes::clear)
+            KZ_CHECK(
+                copy.clear(at, extent ? std::max(extent->start, at) : limit / kVolumeBlock * kVolumeBlock));
+        if (!extent) break;
         KZ_CHECK(copy.range(std::max<std::uint64_t>(extent->start, at), extent->end));
         at = extent->end;
     }
     KZ_CHECK(volume.flush());
     KZ_CHECK(copy.range(0, kVolumeBlock));
     return volume.flush();
+}
+
+namespace {
+
+// Where a volume that is a local file has data; another has it everywhere.
+class DataMap {
+  public:
+    explicit DataMap(const Volume& volume) {
+        const std::filesystem::path path = volume.suri().local_path();
+        std::error_code error;
+        if (path.empty() || !std::filesystem::is_regular_file(path, error)) return;
+        if (Result<UniqueFd> fd = open_file(path, O_RDONLY | O_CLOEXEC)) fd_ = *std::move(fd);
+    }
+    // The next place with data, from `from` on.
+    Result<std::optional<Extent>> next(std::uint64_t from, std::uint64_t limit) const {
+        if (from >= limit) return std::optional<Extent>();
+        if (!fd_) return std::optional(Extent{from, limit});
+        KZ_TRY(std::optional<Extent> extent, next_extent(fd_.get(), from));
+        if (!extent || extent->start >= limit) return std::optional<Extent>();
+        return std::optional(Extent{std::max(extent->start, from), std::min(extent->end, limit)});
+    }
+
+  private:
+    UniqueFd fd_;
+};
+
+Result<void> write_file_at(int fd, ByteView bytes, std::uint64_t offset) {
+    while (!bytes.empty()) {
+        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (done < 0 && errno == EINTR) continue;
+        if (done < 0) return fail_errno(errno, "writing the copy of the disk");
+        bytes = bytes.subspan(static_cast<std::size_t>(done));
+        offset += static_cast<std::uint64_t>(done);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> copy_volume_to_file(Volume& volume, std::uint64_t bytes, const std::filesystem::path& file,
+                                 int cancel_fd) {
+    KZ_TRY(const UniqueFd fd, open_file(file, O_WRONLY | O_CLOEXEC));
+    if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return fail_errno(errno, file.string());
+    const DataMap map(volume);
+    Bytes buffer(kPart);
+    for (std::uint64_t at = 0;;) {
+        KZ_TRY(const std::optional<Extent> extent, map.next(at, bytes));
+        if (!extent) return {};
+        for (at = extent->start; at < extent->end;) {
+            if (cancel_fd >= 0 && wait_readable(cancel_fd, Deadline::after(std::chrono::milliseconds(0))))
+                return fail(Errc::cancelled, "cancelled");
+            const MutableBytes part =
+                MutableBytes(buffer).first(static_cast<std::size_t>(std::min(kPart, extent->end - at)));
+            KZ_CHECK(volume.read(at, part));
+            if (std::ranges::any_of(part, [](Byte byte) { return byte != 0; }))
+                KZ_CHECK(write_file_at(fd.get(), part, at));
+            at += part.size();
+        }
+    }
 }
 
 }  // namespace kz::storage

@@ -59,7 +59,7 @@ TEST(Manifest, ErrorsNameTheLine) {
     EXPECT_EQ(error_with("version: 1", "version: 2"),
               "m.yaml:1: version 2 is not known here; this kzones reads version 1");
     EXPECT_EQ(error_with("builder: mini", "builder: big"),
-              "m.yaml:3: builder 'big' is not known here; the builders are: mini");
+              "m.yaml:3: builder 'big' is not known here; the builders are: debian, mini");
     EXPECT_THAT(error_with("64M", "lots"), HasSubstr("m.yaml:5: minimum-size: "));
     EXPECT_EQ(error_with("[virtio_blk]", "virtio_blk"), "m.yaml:6: 'initramfs-modules' must be a list");
     EXPECT_EQ(error_with("0755", "0999"), "m.yaml:13: mode '0999' is not an octal number such as 0644");
@@ -78,17 +78,67 @@ TEST(Manifest, ValuesCannotBecomeOptionsPathsOrCommands) {
               "m.yaml:10: path 'etc/motd' is not an absolute path of a file");
 }
 
-TEST(Manifest, TheShippedOneLoadsByName) {
-    const Result<Manifest> manifest = load_manifest("mini", KZ_SHARE);
+constexpr std::string_view kDebian =
+    "version: 1\n"
+    "name: web\n"
+    "builder: debian\n"
+    "kernel: linux-image-cloud-amd64\n"
+    "packages: [systemd-sysv, nginx]\n"
+    "sources: [host, 'deb https://packages.example.com/x stable main']\n"
+    "minimum-size: 1G\n"
+    "size: 8G\n"
+    "kernel-arguments: quiet\n"
+    "documentation: false\n"
+    "users:\n"
+    "  - name: jack\n"
+    "commands:\n"
+    "  - systemctl enable nginx\n";
+
+TEST(Manifest, ADebianHasKeysOfItsOwn) {
+    const Result<Manifest> manifest = parse_manifest(kDebian, "m.yaml");
     ASSERT_TRUE(manifest) << manifest.error().message();
-    EXPECT_EQ(manifest->builder, "mini");
+    EXPECT_EQ(manifest->kernel, "linux-image-cloud-amd64");
+    EXPECT_EQ(manifest->size, 8ULL << 30);
+    EXPECT_THAT(manifest->sources, ElementsAre("host", "deb https://packages.example.com/x stable main"));
+    EXPECT_FALSE(manifest->documentation);
+    ASSERT_EQ(manifest->users.size(), 1U);
+    EXPECT_EQ(manifest->users[0].name, "jack");
+    EXPECT_THAT(manifest->commands, ElementsAre("systemctl enable nginx"));
+    EXPECT_EQ(manifest->text, kDebian);
+}
+
+std::string debian_error_with(std::string_view from, std::string_view to) {
+    std::string text(kDebian);
+    text.replace(text.find(from), from.size(), to);
+    return error_of(std::move(text));
+}
+
+TEST(Manifest, ADebiansErrorsNameTheLineToo) {
+    EXPECT_EQ(debian_error_with("documentation: false", "initramfs-modules: []"),
+              "m.yaml:10: unknown key 'initramfs-modules'");
+    EXPECT_EQ(debian_error_with("- name: jack", "- nam: jack"), "m.yaml:12: unknown key 'nam'");
+    EXPECT_EQ(debian_error_with("kernel: linux-image-cloud-amd64\n", ""),
+              "m.yaml:1: the manifest lacks the key 'kernel'");
+    EXPECT_EQ(debian_error_with("false", "no"), "m.yaml:10: 'documentation' must be true or false");
+    EXPECT_EQ(debian_error_with("'deb https", "'rpm https"),
+              "m.yaml:6: 'rpm https://packages.example.com/x stable main' is no source: 'host', or a line of "
+              "sources.list that begins with deb");
+}
+
+TEST(Manifest, TheShippedOnesLoadByName) {
+    for (const char* name : {"mini", "default", "server"}) {
+        const Result<Manifest> manifest = load_manifest(name, KZ_SHARE);
+        ASSERT_TRUE(manifest) << manifest.error().message();
+        EXPECT_EQ(manifest->name, name);
+        EXPECT_EQ(manifest->builder, manifest->name == "mini" ? kMiniBuilder : kDebianBuilder);
+    }
 }
 
 TEST(Manifest, AnUnknownNameListsTheKnownOnes) {
     const Result<Manifest> manifest = load_manifest("maxi", KZ_SHARE);
     ASSERT_FALSE(manifest);
     EXPECT_EQ(manifest.error().code(), Errc::not_found);
-    EXPECT_EQ(manifest.error().message(), "no manifest is called 'maxi'; there are: mini");
+    EXPECT_EQ(manifest.error().message(), "no manifest is called 'maxi'; there are: default, mini, server");
 }
 
 using ManifestFileTest = FolderTest;

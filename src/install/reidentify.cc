@@ -1,0 +1,193 @@
+#include "install/reidentify.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/text.h"
+#include "install/debian_identity.h"
+#include "install/gpt.h"
+#include "install/mini_profile.h"
+#include "install/partition_edit.h"
+#include "install/seed.h"
+#include "install/temp_folder.h"
+#include "install/tools.h"
+#include "install/tree_builder.h"
+#include "os/file.h"
+
+namespace kz::install {
+namespace {
+
+constexpr std::string_view kRootName = "root";
+
+const Partition* find_partition(const std::vector<Partition>& partitions, std::string_view name) {
+    const auto found = std::ranges::find(partitions, name, &Partition::name);
+    return found == partitions.end() ? nullptr : &*found;
+}
+
+// The root file system of a disk, reached through libext2fs.
+class RootFileSystem {
+  public:
+    RootFileSystem(const InstallRequest& request, const Partition& root, const Activity& activity)
+        : device_(fmt::format("{}?offset={}", request.disk.string(), root.first * kSectorSize)),
+          activity_(activity) {}
+
+    // Replays the journal. Errors: Errc::corrupt for what cannot be put right without a human.
+    Result<void> check() const {
+        KZ_TRY(const std::string e2fsck, find_tool("e2fsck"));
+        CommandOptions options;
+        options.cancel_fd = activity_.cancel_fd;
+        KZ_TRY(const CommandOutput output, run_command({e2fsck, "-f", "-p", device_}, options));
+        KZ_CHECK(activity_.check());
+        constexpr int kMended = 3;
+        if (output.status > kMended)
+            return fail(Errc::corrupt, "the source's root file system has errors: {}",
+                        trim(output.standard_output + output.standard_error));
+        return {};
+    }
+    // `requests` are relative to `folder` where they name files of the host.
+    Result<std::string> run(const std::vector<std::string>& requests, const Path& folder, bool write) const {
+        KZ_TRY(const std::string debugfs, find_tool("debugfs"));
+        const Path script = folder / "requests";
+        KZ_CHECK(write_file_atomic(script, join(requests, "\n") + "\n", 0600));
+        std::vector<std::string> command = {debugfs, "-f", script, device_};
+        if (write) command.insert(command.begin() + 1, "-w");
+        return activity_.run(std::move(command), folder);
+    }
+    Result<bool> has(const std::string& path, const Path& folder) const {
+        KZ_TRY(const std::string output, run({"stat " + path}, folder, false));
+        return output.find("Inode:") != std::string::npos;
+    }
+
+  private:
+    std::string device_;
+    const Activity& activity_;
+};
+
+// What is new, as files below a folder of the host; links are not among them.
+Result<void> stage_debian(const InstallRequest& request, const Activity& activity, TreeBuilder& files,
+                          const Path& folder) {
+    for (const ManifestFile& file : network_files(request))
+        files.file(file.path.relative_path(), file.mode, file.content);
+    files.file("etc/machine-id", 0444, "");
+    files.directory("etc/ssh", 0755);
+    KZ_TRY(const std::string keygen, find_tool("ssh-keygen"));
+    KZ_CHECK(activity.run({keygen, "-q", "-A", "-f", folder}));
+    return {};
+}
+
+Result<void> stage_mini(const InstallRequest& request, TreeBuilder& files) {
+    KZ_TRY(const MiniIdentity identity, plan_identity(request));
+    files.file("etc/kz/network", 0644, identity.network);
+    return {};
+}
+
+std::vector<std::string> files_below(const Path& folder) {
+    std::vector<std::string> paths;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (entry.is_regular_file()) paths.push_back(entry.path().lexically_relative(folder));
+    }
+    return paths;
+}
+
+Result<void> check_profile(const Profile& profile) {
+    const Profile defaults;
+    if (profile.users != defaults.users || !(profile.keyboard == defaults.keyboard))
+        return fail(Errc::unsupported,
+                    "a clone has the accounts and the keyboard of its source; its profile can say the "
+                    "host name and the network");
+    return {};
+}
+
+// ssh-keygen appends "root@HOST" to what it makes.
+std::vector<std::string> removals(const RootFileSystem& root, const Path& folder, bool debian) {
+    std::vector<std::string> requests;
+    if (!debian) return requests;
+    if (const Result<std::string> listing =
+            root.run({"ls -p /etc/ssh", "ls -p /etc/systemd/network"}, folder, false)) {
+        for (const std::string& line : split(*listing, '\n')) {
+            const std::vector<std::string> fields = split(line, '/');
+            if (fields.size() < 6) continue;
+            if (fields[5].starts_with("ssh_host_")) requests.push_back("rm /etc/ssh/" + fields[5]);
+            if (fields[5].starts_with("10-eth")) requests.push_back("rm /etc/systemd/network/" + fields[5]);
+        }
+    }
+    requests.emplace_back("rm /var/lib/systemd/random-seed");
+    return requests;
+}
+
+Result<void> exchange_files(const InstallRequest& request, const Partition& place, const Activity& activity) {
+    KZ_CHECK(check_profile(request.profile));
+    KZ_TRY(const TempFolder work, TempFolder::create(request.work_dir, "install-"));
+    const RootFileSystem root(request, place, activity);
+    KZ_CHECK(root.check());
+    KZ_TRY(const bool mini, root.has("/etc/kz/network", work.path()));
+    KZ_TRY(const bool debian, root.has("/etc/systemd/network/90-kzones.network", work.path()));
+    if (!mini && !debian)
+        return fail(Errc::unsupported,
+                    "the source was not installed by kzones: what tells two zones apart is not known");
+    const Path folder = work.path() / "files";
+    TreeBuilder files(folder);
+    const std::string& name =
+        request.profile.host_name.empty() ? request.zone_name : request.profile.host_name;
+    files.directory("", 0755);
+    files.file("etc/hostname", 0644, name + "\n");
+    files.file("etc/hosts", 0644, fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", name));
+    KZ_CHECK(mini ? stage_mini(request, files) : stage_debian(request, activity, files, folder));
+    KZ_CHECK(std::move(files).outcome());
+    std::vector<std::string> requests = removals(root, work.path(), debian);
+    for (const std::string& path : files_below(folder)) {
+        requests.push_back(fmt::format("rm /{}", path));
+        requests.push_back(fmt::format("cd /{}", Path(path).parent_path().string()));
+        requests.push_back(fmt::format("write files/{} {}", path, Path(path).filename().string()));
+    }
+    KZ_CHECK(root.run(requests, work.path(), true));
+    // debugfs says of no request whether it was done.
+    KZ_TRY(const std::string written, root.run({"cat /etc/hostname"}, work.path(), false));
+    if (written.find(name + "\n") == std::string::npos)
+        return fail(Errc::io, "the clone's files could not be written");
+    return root.check();
+}
+
+Result<void> exchange_seed(const InstallRequest& request, const Partition& place, const Seed& seed) {
+    KZ_TRY(Bytes image, make_seed_image(seed));
+    const std::uint64_t room = (place.last + 1 - place.first) * kSectorSize;
+    if (image.size() > room) return fail(Errc::no_space, "the seed of cloud-init is too large");
+    image.resize(static_cast<std::size_t>(room));
+    KZ_TRY(const UniqueFd disk, open_file(request.disk, O_WRONLY | O_CLOEXEC));
+    for (std::size_t done = 0; done < image.size();) {
+        const ssize_t wrote = ::pwrite(disk.get(), image.data() + done, image.size() - done,
+                                       static_cast<off_t>(place.first * kSectorSize + done));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote < 0) return fail_errno(errno, "writing the disk");
+        done += static_cast<std::size_t>(wrote);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<void> reidentify(const InstallRequest& request, const std::string& instance_id,
+                        const std::vector<std::string>& hardware_addresses) {
+    const Activity activity = request.activity();
+    std::vector<Partition> partitions;
+    {
+        KZ_TRY(const UniqueFd disk, open_file(request.disk, O_RDWR | O_CLOEXEC));
+        KZ_CHECK(grow_table(disk.get(), request.usable_bytes));
+        KZ_TRY(partitions, read_partitions(disk.get()));
+    }
+    if (const Partition* seed = find_partition(partitions, kSeedLabel)) {
+        constexpr std::uint64_t kMaxSeedRoom = 16 * kMebibyte;
+        if (seed->last < seed->first || (seed->last - seed->first) * kSectorSize > kMaxSeedRoom)
+            return fail(Errc::unsupported, "the partition '{}' is not one that kzones made", kSeedLabel);
+        return exchange_seed(request, *seed, plan_seed(request, instance_id, hardware_addresses, true));
+    }
+    if (const Partition* root = find_partition(partitions, kRootName))
+        return exchange_files(request, *root, activity);
+    return fail(Errc::unsupported,
+                "the source was not installed by kzones: what tells two zones apart is not known");
+}
+
+}  // namespace kz::install

@@ -1,0 +1,85 @@
+#include "install/seed.h"
+
+#include <algorithm>
+
+#include "install/iso9660.h"
+
+namespace kz::install {
+namespace {
+
+ProfileInterface configured_interface(const InstallRequest& request, const std::string& name) {
+    const auto found = std::ranges::find(request.profile.interfaces, name, &ProfileInterface::name);
+    if (found != request.profile.interfaces.end()) return *found;
+    ProfileInterface one;
+    one.name = name;
+    for (const StaticAddress& address : request.network) {
+        if (address.interface != name) continue;
+        one.addresses.push_back(address.address);
+        if (!address.router.empty()) one.routers.push_back(address.router);
+    }
+    one.dhcp4 = one.addresses.empty();
+    return one;
+}
+
+std::string list_lines(std::string_view key, const std::vector<std::string>& values, int indent) {
+    if (values.empty()) return {};
+    std::string lines = fmt::format("{:{}}{}:\n", "", indent, key);
+    for (const std::string& value : values)
+        lines += fmt::format("{:{}}- \"{}\"\n", "", indent + 2, value);
+    return lines;
+}
+
+// The values hold nothing that YAML would take for more: profiles and configurations are checked for that.
+std::string interface_lines(const ProfileInterface& one, std::string_view hardware_address) {
+    std::string lines = fmt::format(
+        "  {}:\n    match:\n      macaddress: \"{}\"\n    set-name: {}\n    dhcp4: {}\n    dhcp6: {}\n",
+        one.name, hardware_address, one.name, one.dhcp4, one.dhcp6);
+    lines += list_lines("addresses", one.addresses, 4);
+    if (!one.routers.empty()) lines += "    routes:\n";
+    for (const std::string& router : one.routers)
+        lines += fmt::format("      - to: \"{}\"\n        via: \"{}\"\n",
+                             router.find(':') == std::string::npos ? "0.0.0.0/0" : "::/0", router);
+    if (!one.name_servers.empty() || !one.search.empty()) lines += "    nameservers:\n";
+    return lines + list_lines("addresses", one.name_servers, 6) + list_lines("search", one.search, 6);
+}
+
+// cloud-init gives a password to accounts that it makes; root is there already.
+std::string root_password(const Profile& profile) {
+    const auto root = std::ranges::find(profile.users, "root", &ProfileUser::name);
+    if (root == profile.users.end() || root->password_hash.empty()) return {};
+    return fmt::format(
+        "chpasswd:\n  expire: false\n  users:\n    - name: root\n      type: hash\n      password: \"{}\"\n",
+        root->password_hash);
+}
+
+}  // namespace
+
+Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
+               const std::vector<std::string>& hardware_addresses, bool new_machine_id) {
+    Profile profile = request.profile;
+    if (profile.host_name.empty()) profile.host_name = request.zone_name;
+    profile.interfaces.clear();
+    Seed seed;
+    seed.user_data = render_profile(profile) + root_password(profile);
+    if (new_machine_id) {
+        seed.user_data +=
+            "bootcmd:\n  - [cloud-init-per, instance, kzones-machine-id, sh, -c, \"rm -f /etc/machine-id && "
+            "systemd-machine-id-setup\"]\n";
+    }
+    seed.meta_data =
+        fmt::format("instance-id: \"{}\"\nlocal-hostname: \"{}\"\n", instance_id, profile.host_name);
+    seed.network_config = "version: 2\nethernets:";
+    seed.network_config += hardware_addresses.empty() ? " {}\n" : "\n";
+    for (std::size_t i = 0; i < hardware_addresses.size(); ++i)
+        seed.network_config +=
+            interface_lines(configured_interface(request, fmt::format("eth{}", i)), hardware_addresses[i]);
+    return seed;
+}
+
+Result<Bytes> make_seed_image(const Seed& seed) {
+    return make_iso9660(kSeedLabel, {{"meta-data", seed.meta_data},
+                                     {"network-config", seed.network_config},
+                                     {"user-data", seed.user_data}});
+}
+
+}  // namespace kz::install

@@ -1,0 +1,31 @@
+// The seed of cloud-init's data source NoCloud: what a system from elsewhere is told at its first boot. For
+// the installer of archives and for clones of what it made.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "install/request.h"
+
+namespace kz::install {
+
+inline constexpr std::string_view kSeedLabel = "cidata";
+
+struct Seed {
+    std::string user_data;
+    std::string meta_data;
+    std::string network_config;
+};
+
+// From the request's zone name, profile and network. `instance_id`: cloud-init configures the system again
+// when it has not seen this one. `hardware_addresses` of the interfaces eth0, eth1...: the guest's own names
+// of them are not known. `new_machine_id`: the system was another zone's and has its machine id.
+Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
+               const std::vector<std::string>& hardware_addresses, bool new_machine_id = false);
+
+// As a file system with the label cidata.
+Result<Bytes> make_seed_image(const Seed& seed);
+
+}  // namespace kz::install
