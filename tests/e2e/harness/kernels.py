@@ -25,13 +25,18 @@ def _newest(flavour):
 
 
 def _needed_files(tree, release):
+    """The modules with all that they need, by what each says of itself, and the lists that come with them."""
     folder = tree / "lib/modules" / release
+    files = {file.stem.replace("-", "_"): file for file in folder.rglob("*.ko")}
     needed = set(folder.glob("modules.*"))
-    _run("depmod", "-b", tree, release)
-    for module in MODULES:
-        shown = subprocess.run(["modprobe", "-d", str(tree), "-S", release, "--show-depends", module], capture_output=True,
-                               text=True).stdout
-        needed.update(pathlib.Path(match) for match in re.findall(r"^insmod (\S+)", shown, re.MULTILINE))
+    waiting = [name for name in MODULES if name in files]
+    while waiting:
+        file = files[waiting.pop()]
+        if file in needed:
+            continue
+        needed.add(file)
+        depends = re.search(rb"\0depends=([^\0]*)\0", file.read_bytes())[1].decode()
+        waiting += [name.replace("-", "_") for name in depends.split(",") if name]
     return needed
 
 
@@ -40,6 +45,9 @@ def _shrink(tree, release):
     for file in (tree / "lib/modules" / release).rglob("*"):
         if file.is_file() and file not in needed:
             file.unlink()
+    for folder in sorted((tree / "lib/modules" / release).rglob("*/"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     shutil.rmtree(tree / "usr", ignore_errors=True)
     for file in (tree / "boot").glob("System.map-*"):
         file.unlink()
