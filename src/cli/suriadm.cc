@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "cli/help_text.h"
 #include "cli/suriadm_properties.h"
 #include "store/host.h"
 
@@ -27,14 +28,31 @@ struct Subcommand {
     unsigned least_operands;
     unsigned most_operands;
     const char* usage;
+    const char* help;
     Result<void> (*run)(const SuriadmCall& call);
 };
 
 // -p mountpoint-prefix is the original's; nothing is mounted here, so it changes nothing.
 const std::vector<Subcommand>& subcommands() {
     static const std::vector<Subcommand> table{
-        {"parse", "Ho:", {}, kSuriProperties, 1, 1, "parse [-H] [-o property,...] URI", suriadm_parse},
-        {"normalize", "", {}, {}, 1, 1, "normalize URI", suriadm_normalize},
+        {"parse",
+         "Ho:",
+         {},
+         kSuriProperties,
+         1,
+         1,
+         "parse [-H] [-o property,...] URI",
+         "Show what the URI says, property by property.",
+         suriadm_parse},
+        {"normalize",
+         "",
+         {},
+         {},
+         1,
+         1,
+         "normalize URI",
+         "Print the URI as kzones writes it: short names and default ports filled in or left away.",
+         suriadm_normalize},
         {"map",
          "Ho:p:",
          {"mountpoint-prefix"},
@@ -42,6 +60,7 @@ const std::vector<Subcommand>& subcommands() {
          1,
          1,
          "map [-H] [-o property,...] [-p property=value] URI",
+         "Check that this host can open the volume; show its size and, where it has one, its device.",
          suriadm_map},
         {"lookup-mapping",
          "Ho:p:",
@@ -50,8 +69,17 @@ const std::vector<Subcommand>& subcommands() {
          1,
          1,
          "lookup-mapping [-H] [-o property,...] [-p property=value] URI",
+         "Show the device of the volume, where it has one.",
          suriadm_lookup_mapping},
-        {"unmap", "p:", {"mountpoint-prefix"}, {}, 1, 1, "unmap [-p property=value] URI", suriadm_unmap},
+        {"unmap",
+         "p:",
+         {"mountpoint-prefix"},
+         {},
+         1,
+         1,
+         "unmap [-p property=value] URI",
+         "Accepted for the sake of scripts: nothing is ever mapped here.",
+         suriadm_unmap},
         {"create",
          "Ho:p:",
          {"create-size", "mountpoint-prefix"},
@@ -59,6 +87,7 @@ const std::vector<Subcommand>& subcommands() {
          1,
          1,
          "create [-H] [-o property,...] -p create-size=SIZE URI",
+         "Make the volume, of that size: a file, or a file on an NFS server. A LUN is made on its target.",
          suriadm_create},
         {"destroy",
          "Fp:",
@@ -67,6 +96,7 @@ const std::vector<Subcommand>& subcommands() {
          1,
          1,
          "destroy [-F] [-p property=value] URI",
+         "Delete the volume; -F also one that holds something.",
          suriadm_destroy},
         {"lookup-uri",
          "t:p:",
@@ -76,6 +106,7 @@ const std::vector<Subcommand>& subcommands() {
          1,
          "lookup-uri [-t uri-type] {device-path | -p mapped-dev=device-path |\n"
          "\t    [-p hostname=HOST] {-p luname=NAME | -p target=TARGET -p lun=LUN}}",
+         "Print the URIs by which a device of this host, or a LUN of a host, may be named.",
          suriadm_lookup_uri},
         {"discover",
          "Ho:",
@@ -84,6 +115,8 @@ const std::vector<Subcommand>& subcommands() {
          1,
          1,
          "discover [-H] [-o property,...] {iscsi://[host[:port]] | nfs://user:group@host[:port]}",
+         "Show every LUN of an iSCSI host, or every export of an NFS server: URI, size, name, and the "
+         "zone\n\tthat owns it.",
          suriadm_discover},
     };
     return table;
@@ -93,12 +126,19 @@ std::string usage_of(const Subcommand& subcommand) {
     return fmt::format("suriadm {}", subcommand.usage);
 }
 
-int print_usage(std::FILE* stream) {
+int print_usage() {
     std::vector<std::string> lines;
     for (const Subcommand& subcommand : subcommands())
         lines.push_back(usage_of(subcommand));
-    fmt::print(stream, "usage:\t{}\n", join(lines, "\n\t"));
-    return stream == stdout ? kExitOk : kExitUsage;
+    fmt::print(stderr, "usage:\t{}\n", join(lines, "\n\t"));
+    return kExitUsage;
+}
+
+int print_help() {
+    fmt::print("usage:\tsuriadm help\n\tsuriadm [-R root] subcommand [options] URI\n\n");
+    for (const Subcommand& subcommand : subcommands())
+        fmt::print("{}", help_entry(subcommand.usage, subcommand.help));
+    return kExitOk;
 }
 
 Result<void> take_output(const Subcommand& subcommand, SuriadmCall& call, const std::string& list) {
@@ -202,20 +242,21 @@ void suriadm_message(std::string_view text) {
 }
 
 int suriadm_main(int argc, char** argv) {
+    if (asks_for_help(argc, argv)) return print_help();
     SuriadmCall call;
     ::opterr = 0;
     for (int letter = ::getopt(argc, argv, "+R:"); letter != -1; letter = ::getopt(argc, argv, "+R:")) {
-        if (letter != 'R') return print_usage(stderr);
+        if (letter != 'R') return print_usage();
         call.root = ::optarg;
     }
-    if (::optind == argc) return print_usage(stderr);
+    if (::optind == argc) return print_usage();
     const std::string_view name = argv[::optind];
-    if (name == "help") return print_usage(stdout);
+    if (name == "help") return print_help();
     const auto& table = subcommands();
     const auto found = std::ranges::find(table, name, &Subcommand::name);
     if (found == table.end()) {
         suriadm_message(fmt::format("unknown subcommand '{}'", name));
-        return print_usage(stderr);
+        return print_usage();
     }
     return run(*found, argc - ::optind, argv + ::optind, std::move(call));
 }

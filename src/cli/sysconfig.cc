@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/text.h"
+#include "cli/help_text.h"
 #include "cli/interrupts.h"
 #include "cli/sysconfig_dialogue.h"
 #include "cli/sysconfig_options.h"
@@ -21,9 +22,26 @@ void message(std::string_view text) {
     fmt::print(stderr, "sysconfig: {}\n", text);
 }
 
-int print_usage(std::FILE* stream) {
-    fmt::print(stream, "usage:\t{}\n", kCreateProfileUsage);
-    return stream == stdout ? kExitOk : kExitUsage;
+constexpr const char* kCreateProfileHelp =
+    "Make a profile for 'zoneadm install -c': what the zone is called, its time zone, language, network, and "
+    "who\n"
+    "may log in. It is a #cloud-config, of mode 0600. Asks on the terminal, in full-screen forms where that "
+    "can show\n"
+    "them; an option that says something about the zone answers all questions. -o names the folder or the "
+    "file\n"
+    "(default: sc_profile.yaml here), -f replaces it, -l names the log. --check only reads a profile and "
+    "says what\n"
+    "is wrong with it.";
+
+int print_usage() {
+    fmt::print(stderr, "usage:\tsysconfig {}\n", kCreateProfileUsage);
+    return kExitUsage;
+}
+
+int print_help() {
+    fmt::print("usage:\tsysconfig help\n\tsysconfig subcommand [options]\n\n{}",
+               help_entry(kCreateProfileUsage, kCreateProfileHelp));
+    return kExitOk;
 }
 
 // Says before any question what would make all answers be in vain.
@@ -87,7 +105,7 @@ Result<void> create_profile(const CreateProfileOptions& options) {
 int run_create_profile(int argc, char** argv) {
     const auto options = read_create_profile_options(argc, argv);
     if (!options && options.error().code() == Errc::unsupported && options.error().message().empty())
-        return print_usage(stderr);
+        return print_usage();
     const Result<void> done = options ? create_profile(*options) : std::unexpected(options.error());
     if (done) return kExitOk;
     message(done.error().message());
@@ -97,12 +115,12 @@ int run_create_profile(int argc, char** argv) {
 }  // namespace
 
 int sysconfig_main(int argc, char** argv) {
-    if (argc < 2) return print_usage(stderr);
+    if (argc < 2) return print_usage();
     const std::string_view name = argv[1];
-    if (name == "help" || name == "--help") return print_usage(stdout);
+    if (name == "help" || name == "--help") return print_help();
     if (name == "create-profile") return run_create_profile(argc - 1, argv + 1);
     message(fmt::format("unknown subcommand '{}'", name));
-    return print_usage(stderr);
+    return print_usage();
 }
 
 }  // namespace kz::cli

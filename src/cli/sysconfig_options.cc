@@ -17,7 +17,7 @@
 namespace kz::cli {
 
 const char* const kCreateProfileUsage =
-    "sysconfig create-profile [-f] [-o DIR|FILE.yaml] [-l logfile]\n"
+    "create-profile [-f] [-o DIR|FILE.yaml] [-l logfile]\n"
     "\t    [--hostname NAME] [--timezone REGION/CITY] [--locale LOCALE] [--keyboard LAYOUT[:VARIANT]]\n"
     "\t    [[--interface ethN] --network auto|none|static [--address ADDRESS/PREFIX] [--router ADDRESS]\n"
     "\t    [--dns ADDRESS] [--search DOMAIN]] ...\n"

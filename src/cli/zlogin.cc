@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "cli/escape.h"
+#include "cli/help_text.h"
 #include "cli/interrupts.h"
 #include "cli/terminal.h"
 #include "client/client.h"
@@ -20,6 +21,13 @@
 
 namespace kz::cli {
 namespace {
+
+constexpr const char* kUsage = "usage: zlogin -C [-dE] [-e c] [-R root] zonename\n";
+constexpr const char* kHelp =
+    "  -C         connect to the zone's console\n"
+    "  -d         leave when the zone halts\n"
+    "  -e C       the escape character (default ~): C. at the start of a line leaves\n"
+    "  -E         no escape character\n";
 
 constexpr std::chrono::seconds kHelloTime{5};
 // While the zone has no monitor its socket is looked for anew this often, should inotify have nothing to say.
@@ -216,9 +224,13 @@ int log_in(client::Client& client, const Options& options) {
 }  // namespace
 
 int zlogin_main(int argc, char** argv) {
+    if (asks_for_help(argc, argv)) {
+        fmt::print("{}{}", kUsage, kHelp);
+        return 0;
+    }
     const std::optional<Options> options = read_options(argc, argv);
     if (!options) {
-        fmt::print(stderr, "usage: zlogin -C [-dE] [-e c] [-R root] zonename\n");
+        fmt::print(stderr, "{}", kUsage);
         return 2;
     }
     ::signal(SIGPIPE, SIG_IGN);

@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "cli/help_text.h"
 
 namespace kz::cli {
 namespace {
@@ -118,12 +119,12 @@ int zoneadm_help(const ZoneadmCall& call) {
             zoneadm_message("", fmt::format("unknown subcommand '{}'", call.words[1]));
             return kExitUsage;
         }
-        fmt::print("usage:\t{}\n\t{}\n", command->usage, command->help);
+        fmt::print("usage:\t{}", help_entry(command->usage, command->help));
         return kExitOk;
     }
     fmt::print("{}\n", kSynopsis);
     for (const ZoneadmCommand& command : kCommands)
-        fmt::print("{}\n\t{}\n", command.usage, command.help);
+        fmt::print("{}", help_entry(command.usage, command.help));
     return kExitOk;
 }
 

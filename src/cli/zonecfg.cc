@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "base/text.h"
+#include "cli/help_text.h"
 #include "cli/line_editor.h"
 #include "cli/zonecfg_environment.h"
 #include "os/file.h"
@@ -153,6 +154,10 @@ bool asks_for_help(const std::string& command) {
 }  // namespace
 
 int zonecfg_main(int argc, char** argv) {
+    if (asks_for_help(argc, argv)) {
+        std::cout << zonecfg::usage_text() << '\n' << zonecfg::commands_text();
+        return zonecfg::kExitOk;
+    }
     const auto options = read_options(argc, argv);
     if (!options) return fail_usage("");
     if (options->file && !options->command.empty())

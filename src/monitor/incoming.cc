@@ -120,6 +120,7 @@ Result<Json> Incoming::loaded() {
     if (receiver_.joinable()) receiver_.join();
     KZ_CHECK(received_);
     KZ_CHECK(pumps_->join());
+    KZ_CHECK(run_.record_arrived());
     loaded_ = true;
     // The source has announced it before it sent anything.
     announced_ = true;

@@ -11,6 +11,7 @@ namespace kz::monitor {
 namespace {
 
 constexpr std::chrono::milliseconds kArrivalStep{250};
+constexpr const char* kBrokenOff = "the migration to this host was broken off; the zone is configured";
 
 Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     KZ_CHECK(run.start_machine({.boot_args = boot_args, .machine_type = {}, .accel = {}, .incoming = false}));
@@ -37,8 +38,7 @@ Result<void> give_up_machine(ZoneRun& run, const store::RuntimeRecord& runtime, 
     if (handed_over && !run.host().owns(*data.owner)) {
         return fail(Errc::wrong_state, "the zone has moved to {}", data.owner->host_name);
     }
-    if (moving)
-        return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
+    if (moving) return fail(Errc::cancelled, "{}", kBrokenOff);
     return std::unexpected(problem);
 }
 
@@ -52,6 +52,15 @@ Result<void> adopt_arrived(ZoneRun& run) {
     KZ_CHECK(run.write_host_state("running", std::nullopt));
     KZ_CHECK(run.record_owned());
     return run.run_guest();
+}
+
+// Its monitor died with the connections that brought its memory. It is not asked: a QEMU whose memory broke
+// off on its way in may take half a minute to answer, or never do.
+Result<void> end_broken_arrival(ZoneRun& run, const store::RuntimeRecord& runtime) {
+    kill_left_machine(runtime);
+    KZ_CHECK(run.set_down(zone::State::configured, {}));
+    run.finish();
+    return fail(Errc::cancelled, "{}", kBrokenOff);
 }
 
 constexpr const char* kMemoryLost =
@@ -136,7 +145,7 @@ Result<void> await_arrival(ZoneRun& run, const store::RuntimeRecord& runtime) {
     run.drop_machine();
     KZ_CHECK(run.set_down(zone::State::configured, {}));
     run.finish();
-    return fail(Errc::cancelled, "the migration to this host was broken off; the zone is configured");
+    return fail(Errc::cancelled, "{}", kBrokenOff);
 }
 
 // Storage that is out of reach may come back before the machine's guard ends it.
@@ -154,6 +163,8 @@ Result<storage::HostData> hold_lease_with_patience(ZoneRun& run, const ProcessId
 }  // namespace
 
 Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
+    if (runtime.aux.contains(zone::Aux::migrating_in) && !has_arrived(runtime))
+        return end_broken_arrival(run, runtime);
     KZ_CHECK(run.open_disk());
     const Result<storage::HostData> data = hold_lease_with_patience(run, *runtime.qemu);
     if (!data) {

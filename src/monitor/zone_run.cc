@@ -11,8 +11,15 @@ constexpr std::chrono::seconds kDrainTime{2};
 constexpr std::chrono::seconds kLeaseTime{15};
 // A kernel that restarts tries several ways, one after the other; QEMU reports each.
 constexpr std::chrono::seconds kOneReset{2};
+// In the details of the runtime record.
+constexpr const char* kMemory = "memory";
+constexpr const char* kArrived = "arrived";
 
 }  // namespace
+
+bool has_arrived(const store::RuntimeRecord& runtime) {
+    return json_text(runtime.details, kMemory).value_or("") == kArrived;
+}
 
 ZoneRun::ZoneRun(store::Registry registry, std::string zone, zone::Config config, store::ZoneRecord record,
                  store::HostIdentity host, UniqueFd log, EventFd wake, EventFd interrupt)
@@ -206,6 +213,11 @@ Result<void> ZoneRun::wait_for_memory() {
 Result<void> ZoneRun::set_runtime_state(zone::State state, const zone::AuxSet& aux) {
     runtime_.state = state;
     runtime_.aux = aux;
+    return store::save_runtime(paths(), zone_, runtime_);
+}
+
+Result<void> ZoneRun::record_arrived() {
+    runtime_.details[kMemory] = kArrived;
     return store::save_runtime(paths(), zone_, runtime_);
 }
 

@@ -31,6 +31,9 @@ namespace kz::monitor {
 // How long an operation that stands or falls with it waits for settle_host_data().
 inline constexpr std::chrono::minutes kSettleTime{10};
 
+// Whether record_arrived() was called of that machine.
+bool has_arrived(const store::RuntimeRecord& runtime);
+
 class ZoneRun {
   public:
     static Result<std::unique_ptr<ZoneRun>> open(const HostPaths& paths, const std::string& zone);
@@ -103,6 +106,9 @@ class ZoneRun {
     // The same where it is not known yet what host data say: they are settled before the guest goes on.
     void go_on_when_settled();
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
+    // All memory of a zone that comes from another host is here. Recorded before the source is told: a
+    // machine without this record is never committed to.
+    Result<void> record_arrived();
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
     Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});
     // The zone has come to this host for good: installed here, as far as the record of what outlives the
