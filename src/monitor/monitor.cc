@@ -105,8 +105,8 @@ Result<UniqueFd> block_signals() {
     return fd;
 }
 
-// A machine that nobody watches any more has to be taken over before anything else is done with the zone; the record
-// of one that has ended is of no use to anybody.
+// A machine that nobody watches any more has to be taken over before anything else is done with the zone; the
+// record of one that has ended is of no use to anybody.
 Result<std::optional<store::RuntimeRecord>> left_machine(const HostPaths& paths, const std::string& zone) {
     Result<store::RuntimeRecord> runtime = store::load_runtime(paths, zone);
     if (!runtime && runtime.error().code() == Errc::not_found) return std::optional<store::RuntimeRecord>();
