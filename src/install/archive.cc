@@ -211,7 +211,8 @@ Result<void> write_seed(int disk, const Partition& place, const Seed& seed) {
 }  // namespace
 
 Result<Archive> open_archive(const Path& file) {
-    KZ_TRY(const UniqueFd fd, open_file(file, O_RDONLY | O_CLOEXEC));
+    // A pipe without a writer would keep us waiting.
+    KZ_TRY(const UniqueFd fd, open_file(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat info = {};
     if (::fstat(fd.get(), &info) != 0) return fail_errno(errno, file.string());
     if (!S_ISREG(info.st_mode)) return fail(Errc::invalid_argument, "{} is not a file", file.string());

@@ -55,20 +55,36 @@ class Debian(LabCase):
         cls.host_key = content(cls.disk, "/etc/ssh/ssh_host_ed25519_key.pub")
         cls.machine_id = content(cls.disk, "/etc/machine-id")
         cls.zone.zoneadm("boot")
+        cls.addClassCleanup(cls.leave)
 
     @classmethod
     def ssh_words(cls):
         return ["-i", str(cls.key), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "StrictHostKeyChecking=no", "-o",
-                f"UserKnownHostsFile={cls.lab.shared}/known", "-o", "LogLevel=ERROR"]
+                f"UserKnownHostsFile={cls.lab.shared}/known", "-o", "LogLevel=ERROR", "-o",
+                f"ControlPath={cls.lab.shared}/ssh"]
+
+    @classmethod
+    def control(cls, command):
+        """The shared connection, if there is one: "check" or "exit"."""
+        return cls.zone.node().run(["ssh", *cls.ssh_words(), "-O", command, f"jack@{cls.zone.address}"], check=False).returncode
+
+    @classmethod
+    def leave(cls):
+        cls.control("exit")
 
     def inside(self, command, check=True, timeout=180):
         return self.zone.node().run(["ssh", *self.ssh_words(), f"jack@{self.zone.address}", command], check=check,
                                     timeout=timeout)
 
     def wait_login(self):
+        """Leaves a connection for all commands: a login costs seconds there."""
         def answered():
-            done = self.inside("true", check=False)
-            return done.returncode == 0
+            if self.control("check") == 0:
+                return True
+            # It would keep our end of a pipe.
+            self.zone.node().run(["sh", "-c", 'exec "$@" >/dev/null 2>&1', "sh", "ssh", *self.ssh_words(), "-f", "-N", "-M",
+                                  f"jack@{self.zone.address}"], check=False, timeout=180)
+            return False
         wait_until(answered, "an ssh login", BOOT)
 
     def test_1_the_installation_said_what_it_did(self):
@@ -107,12 +123,11 @@ class Debian(LabCase):
         self.zone.node().run(["scp", "-q", *self.ssh_words(), str(package), f"jack@{self.zone.address}:kernel.deb"], timeout=120)
         self.inside("sudo dpkg --force-depends -i kernel.deb", timeout=400)
         before = self.inside("cat /proc/sys/kernel/random/boot_id").stdout
-        self.inside("sudo systemctl reboot", check=False)
+        self.inside("sudo systemctl stop ssh; sudo systemctl reboot", check=False)
+        self.leave()
 
-        def again():
-            done = self.inside("cat /proc/sys/kernel/random/boot_id", check=False)
-            return done.returncode == 0 and done.stdout != before
-        wait_until(again, "another boot", BOOT)
+        self.wait_login()
+        self.assertNotEqual(self.inside("cat /proc/sys/kernel/random/boot_id").stdout, before)
         self.assertEqual(self.inside("uname -r").stdout.strip(), release)
 
     def test_5_a_clone_shares_nothing_by_which_zones_are_told(self):
@@ -121,6 +136,7 @@ class Debian(LabCase):
         done = refused.zoneadm("clone", "debian1", check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn("the source zone 'debian1' is running", done.stderr)
+        self.leave()
         self.zone.zoneadm("halt")
         said = refused.zoneadm("clone", "debian1", timeout=300).stdout
         self.assertRegex(said, r"Done: Clone completed in [\d.]+ seconds\.\n$")
@@ -208,43 +224,76 @@ class Archives(LabCase):
 
 
 class Failures(LabCase):
-    """The lab has no way to a mirror."""
+    """What is left of installations that come to nothing."""
 
-    def manifest(self, name):
-        share = default_cache().parent.parent / "share/kzones/manifests/default.yaml"
+    def install(self, name, number):
+        """A zone, and a manifest whose only source nobody answers for: apt waits some seconds for it."""
+        zone = Zone(self.lab, name, number=number)
+        zone.configure()
+        shipped = default_cache().parent.parent / "share/kzones/manifests/default.yaml"
         file = pathlib.Path(self.lab.shared) / f"{name}.yaml"
-        file.write_text(share.read_text().replace("name: default", f"name: {name}"))
-        return file
+        file.write_text(shipped.read_text().replace("name: default", f"name: {name}") +
+                        '\nsources: ["deb [trusted=yes] http://10.77.0.250/debian bookworm main"]\n')
+        return zone, ["zoneadm", "-z", name, "install", "-m", str(file)]
 
     def check_clean(self, zone):
         node = zone.node()
-        self.assertEqual(zone.state()[0], "configured")
-        self.assertFalse((self.lab.shared / f"{zone.name}.disk").exists())
-        mounts = pathlib.Path("/proc/self/mountinfo").read_text()
-        self.assertNotIn("/bases/.new-", mounts)
-        self.assertEqual(list(node.path("var/cache/zones/bases").glob(".new-*")), [])
+        self.assertNotIn("/bases/.new-", pathlib.Path("/proc/self/mountinfo").read_text())
         self.assertEqual([entry.name for entry in node.path(f"var/lib/zones/{zone.name}").iterdir()
                           if entry.name.startswith(("install-", "disk-"))], [])
 
+    def of_this(self, zone):
+        """Processes that work for the zone's installation."""
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            try:
+                environment = entry.read_bytes()
+            except OSError:
+                continue
+            if b"KZ_EARLY=" in environment and str(zone.node().root).encode() in environment:
+                found.append(entry)
+        return found
+
     def test_no_mirror(self):
-        zone = Zone(self.lab, "none1", number=7)
-        zone.configure()
-        done = zone.zoneadm("install", "-m", str(self.manifest("nomirror")), check=False, timeout=300)
+        zone, command = self.install("none1", 7)
+        done = zone.node().run(command, check=False, timeout=300)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("zone switching to configured state: mmdebstrap: ", done.stderr)
+        self.assertRegex(done.stderr, r"zone switching to configured state: mmdebstrap: ")
         log = next(zone.node().path("var/log/zones").glob("zoneadm.*.none1.install")).read_text()
         self.assertRegex(log, r"\nERROR: mmdebstrap: ")
+        self.assertEqual(zone.state()[0], "configured")
+        self.assertFalse((self.lab.shared / "none1.disk").exists())
+        self.assertEqual(list(zone.node().path("var/cache/zones/bases").glob(".new-*")), [])
         self.check_clean(zone)
 
     def test_an_interrupt(self):
-        zone = Zone(self.lab, "none2", number=8)
-        zone.configure()
-        with zone.node().terminal(["zoneadm", "-z", zone.name, "install", "-m", str(self.manifest("slow"))]) as terminal:
-            terminal.expect("Making the base system")
+        zone, command = self.install("none2", 8)
+        with zone.node().terminal(command) as terminal:
+            terminal.expect("running apt-get update", 60)
             terminal.send("\x03")
-            terminal.expect("zone switching to configured state", 60)
+            terminal.expect("zone switching to configured state: cancelled", 60)
             self.assertEqual(terminal.wait(), 1)
+        wait_until(lambda: not self.of_this(zone), "the end of mmdebstrap")
+        self.assertEqual(zone.state()[0], "configured")
+        self.assertEqual(list(zone.node().path("var/cache/zones/bases").glob(".new-*")), [])
         self.check_clean(zone)
+
+    def test_killed(self):
+        zone, command = self.install("none3", 9)
+        with zone.node().popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as killed:
+            for line in killed.stdout:
+                if "running apt-get update" in line:
+                    break
+            self.assertTrue(self.of_this(zone))
+            killed.kill()
+        wait_until(lambda: not self.of_this(zone), "the end of mmdebstrap")
+        self.assertEqual(zone.state()[0], "incomplete")
+        zone.zoneadm("uninstall", "-F")
+        self.assertEqual(zone.state()[0], "configured")
+        self.check_clean(zone)
+        done = zone.node().run(command, check=False, timeout=300)
+        self.assertIn("mmdebstrap: ", done.stderr)
+        self.assertEqual(list(zone.node().path("var/cache/zones/bases").glob(".new-*")), [])
 
 
 def setUpModule():
