@@ -1,4 +1,6 @@
 """Live migrations of a zone and of its peer, in turn, and the table of their medians. For the cases."""
+import contextlib
+
 import cpu
 import lib
 import peer
@@ -8,26 +10,47 @@ CHANNELS = 2
 COLUMNS = ["wall s", "CPU s", "MB/s", "gap ms", "command s", "wall / clear", "wall / TLS", "CPU / TLS", "spread of wall"]
 
 
-def measure(context, lab, mix, rounds, ciphers, memory, used):
-    """{member: answers} of a zone and its peer, in turn; and what a stop and go on costs the same guest."""
-    with zones.BenchZone(lab, memory, used, mix) as zone, peer.Peer(zone, lab.folder / f"peer-{mix}") as other:
+class Pair:
+    """A zone and its peer, with the same memory; while one moves the other stands still."""
 
-        def ours(cipher):
-            with cpu.Frozen(other.pids()):
-                return zone.migrate(cipher, CHANNELS)
+    def __init__(self, lab, mix, memory, used):
+        self._stack = contextlib.ExitStack()
+        self._making = (lab, mix, memory, used)
 
-        def qemus(cipher):
-            with cpu.Frozen([zone.machine()[1]]):
-                return other.migrate(cipher, CHANNELS)
+    def __enter__(self):
+        lab, mix, memory, used = self._making
+        with self._stack:
+            self._zone = self._stack.enter_context(zones.BenchZone(lab, memory, used, mix))
+            self._peer = self._stack.enter_context(peer.Peer(self._zone, lab.folder / f"peer-{mix}"))
+            self._ours("none")  # the destination knows the zone then: the first time it is told
+            self._stack = self._stack.pop_all()
+        return self
 
-        members = {"qemu clear": lambda: qemus(None)}
+    def __exit__(self, *exception):
+        self._stack.close()
+
+    def _ours(self, cipher):
+        with cpu.Frozen(self._peer.pids()):
+            return self._zone.migrate(cipher, CHANNELS)
+
+    def _qemus(self, cipher, channels=CHANNELS):
+        with cpu.Frozen([self._zone.machine()[1]]):
+            return self._peer.migrate(cipher, channels)
+
+    def measure(self, context, rounds, ciphers):
+        """{member: answers}, in turn."""
+        members = {"qemu clear": lambda: self._qemus(None)}
+        if not context.quick:
+            members["qemu clear, one stream"] = lambda: self._qemus(None, 0)
         for cipher in ciphers:
-            members[cipher] = lambda cipher=cipher: ours(cipher)
-            members[f"qemu {cipher}"] = lambda cipher=cipher: qemus(cipher)
-        with cpu.Frozen([zone.machine()[1]]):
-            stops = [other.stop_and_go_on() for _ in range(3 * rounds)]
-        ours(ciphers[0])  # the destination knows the zone then: the first time it is told
-        return context.rounds(rounds, members), stops
+            members[cipher] = lambda cipher=cipher: self._ours(cipher)
+            members[f"qemu {cipher}"] = lambda cipher=cipher: self._qemus(cipher)
+        return context.rounds(rounds, members)
+
+    def stop_and_go_on(self, times):
+        """What that costs the guest by itself."""
+        with cpu.Frozen([self._zone.machine()[1]]):
+            return [self._peer.stop_and_go_on() for _ in range(times)]
 
 
 def table_of(title, answers, used):

@@ -16,7 +16,7 @@ import time
 
 import cpu
 from harness import longest_gap_ms, ticks_of
-from zones import NODES, TICK_MS, span
+from zones import NODES, TICK_MS, first_seen, span
 
 PORT = 4700
 PRIORITIES = {
@@ -255,7 +255,7 @@ class Peer:
         moved = source.qmp("query-migrate")["ram"]["transferred"]
         self.machine, self._home = target, 1 - self._home
         self.settle()
-        gap = longest_gap_ms(_merged(source.console.lines(), target.console.lines()), TICK_MS, begun[0], ended[0])
+        gap = longest_gap_ms(first_seen(source.console.lines(), target.console.lines()), TICK_MS, begun[0], ended[0])
         source.quit()
         if cipher:
             target.qmp("object-del", id="tls")
@@ -312,13 +312,3 @@ class Peer:
         self.machine.qmp("cont")
         self.settle(20)
         return {"gap_ms": longest_gap_ms(ticks_of(self.machine.console.lines()), TICK_MS, begun, begun + 1)}
-
-
-def _merged(*consoles):
-    """The ticks of both, each once, by number."""
-    first = {}
-    for lines in consoles:
-        for tick in ticks_of(lines):
-            if tick.sequence not in first or tick.moment < first[tick.sequence].moment:
-                first[tick.sequence] = tick
-    return [first[sequence] for sequence in sorted(first)]

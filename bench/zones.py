@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import cpu
-from harness import Consoles, Zone, longest_gap_ms
+from harness import Consoles, Zone, longest_gap_ms, ticks_of
 from harness.packages import ensure_packages
 from kzlab import Lab
 from processes import qemu_of
@@ -110,6 +110,24 @@ class Watched:
         self.ended = (time.monotonic(), cpu.total())
 
 
+def first_seen(*consoles):
+    """The ticks on the consoles, in order, each with the moment at which it came first: a console that was opened later
+    begins with lines that others have shown."""
+    first = {}
+    for lines in consoles:
+        for tick in ticks_of(lines):
+            if tick.sequence not in first or tick.moment < first[tick.sequence].moment:
+                first[tick.sequence] = tick
+    return [first[sequence] for sequence in sorted(first)]
+
+
+class Clocks(Consoles):
+    """Whether lines are lost or repeated is what the tests look for."""
+
+    def ticks(self):
+        return first_seen(*(terminal.lines() for terminal in self.sessions()))
+
+
 def span(begun, ended):
     return {"seconds": ended[0] - begun[0], "cpu_seconds": ended[1] - begun[1]}
 
@@ -139,7 +157,7 @@ class BenchZone(Zone):
     def __enter__(self):
         self.configure()
         self.install()
-        self.consoles = Consoles(self, NODES)
+        self.consoles = Clocks(self, NODES)
         self.consoles.__enter__()
         try:
             self.zoneadm("boot")

@@ -37,7 +37,7 @@ class SlowLink:
 
 
 def table_of(context, title, megabytes, prefix):
-    rounds = 3 if context.quick else 5
+    rounds = 2 if context.quick else 5
     table = lib.Table(title, ["MB/s", "CPU s/GB", "sent / data", "wall / off"])
     for data in DATA:
         answers = context.rounds(rounds, {way: lambda way=way: context.program(

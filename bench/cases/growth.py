@@ -2,7 +2,7 @@
 import lib
 import zones
 
-TITLE = "guests of 0.5 to 8 GiB, half of it filled with the typical page mix"
+TITLE = "guests of 0.5 to 8 GiB, a quarter of it filled with the typical page mix"
 CIPHER = "aes-128-gcm"
 
 
@@ -15,13 +15,13 @@ def run(context):
     for size in sizes:
         memory = context.size(size)
         with zones.userfaultfd(), zones.Hosts(context) as lab, \
-                zones.BenchZone(lab, memory, memory // 2, "typical") as zone:
+                zones.BenchZone(lab, memory, memory // 4, "typical") as zone:
             zone.migrate(CIPHER)
             answers = context.rounds(rounds, {"migrate": lambda: zone.migrate(CIPHER), "suspend": zone.suspend_and_resume})
         moved, stopped = (lib.middles(answers[name]) for name in ("migrate", "suspend"))
         first_tick[size] = stopped["first_tick"]
         table.add(f"{memory} MiB", moved["seconds"], moved["gap_ms"], stopped["suspend"], stopped["outage"],
-                  stopped["first_tick"], stopped["all_memory"], memory / 2 * 1.048576 / stopped["all_memory"],
+                  stopped["first_tick"], stopped["all_memory"], memory / 4 * 1.048576 / stopped["all_memory"],
                   stopped["image_bytes"] / 2**20)
     targets = lib.Targets()
     targets.at_most("lazy resume: boot to first tick at 8 GiB, s", first_tick[8192], 0.5)

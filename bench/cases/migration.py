@@ -28,10 +28,13 @@ def run(context):
     tables = []
     memory, used = context.size(MEMORY), context.size(USED)
     with zones.Hosts(context) as lab:
-        answers, stops = moves.measure(context, lab, "random", 2 if context.quick else 5, CIPHERS, memory, used)
+        with moves.Pair(lab, "random", memory, used) as pair:
+            stops = pair.stop_and_go_on(5)
+            answers = pair.measure(context, 2 if context.quick else 5, CIPHERS[:2] if context.quick else CIPHERS)
         table, middle = moves.table_of("incompressible memory", answers, used)
         tables += [table, judge(middle, stops)]
         for mix in () if context.quick else ("half-zero", "typical"):
-            answers, _ = moves.measure(context, lab, mix, 3, CIPHERS[:2], memory, used)
+            with moves.Pair(lab, mix, memory, used) as pair:
+                answers = pair.measure(context, 3, CIPHERS[:2])
             tables.append(moves.table_of(f"page mix: {mix}", answers, used)[0])
     return tables

@@ -49,12 +49,13 @@ def run(context):
 
         members = {
             "zoneadm": lambda: alone(zone, zone.suspend_and_resume),
-            "zoneadm, boot -x eager": lambda: alone(zone, lambda: zone.suspend_and_resume(options=("-x", "eager"))),
             "zoneadm, to the other host": lambda: alone(zone, lambda: zone.suspend_and_resume(to=zone.other())),
             "QEMU to a file": lambda: alone(other, lambda: other.save_and_restore(False)),
             "QEMU through zstd -1": lambda: alone(other, lambda: other.save_and_restore(True)),
             "libvirt": lambda: alone(domain, domain.save_and_restore) if domain else None,
         }
+        if not context.quick:
+            members["zoneadm, boot -x eager"] = lambda: alone(zone, lambda: zone.suspend_and_resume(options=("-x", "eager")))
         alone(zone, lambda: zone.suspend_and_resume(to=zone.other()))  # the other host knows the zone then
         answers = context.rounds(2 if context.quick else 5, members)
     table = lib.Table("medians", COLUMNS)

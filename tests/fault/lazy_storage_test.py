@@ -7,10 +7,11 @@ import unittest
 import uuid
 
 from harness import Zone, ticks_of, wait_until
-from stored import MIB, PATIENCE, PAUSED, RESUMING, USER, StorageCase
+from stored import MIB, PATIENCE, RESUMING, USER, StorageCase
 from workload import Workload
 
 PERMISSION = pathlib.Path("/proc/sys/vm/unprivileged_userfaultfd")
+PAUSED = r"\[NOTICE: Zone paused: its suspend image cannot be read\]"
 HALTED = r"\[NOTICE: Zone halted\]"
 # Memory that does not compress takes half a minute through this.
 SLOW = "64mbit"
