@@ -7,7 +7,7 @@ import peer
 import zones
 
 CHANNELS = 2
-COLUMNS = ["wall s", "CPU s", "MB/s", "gap ms", "command s", "wall / clear", "wall / TLS", "CPU / TLS", "spread of wall"]
+COLUMNS = ["wall s", "CPU s", "MB/s", "gap ms", "switch ms", "command s", "wall / clear", "wall / TLS", "CPU / TLS", "spread of wall"]
 
 
 class Pair:
@@ -60,6 +60,6 @@ def table_of(title, answers, used):
     for name, here in middle.items():
         tls = middle.get(f"qemu {name.removeprefix('qemu ')}", here)
         table.add(name, here["seconds"], here["cpu_seconds"], used * 1.048576 / here["seconds"], here["gap_ms"],
-                  here.get("command_seconds"), here["seconds"] / clear["seconds"], here["seconds"] / tls["seconds"],
+                  here["switch_ms"], here.get("command_seconds"), here["seconds"] / clear["seconds"], here["seconds"] / tls["seconds"],
                   here["cpu_seconds"] / tls["cpu_seconds"], lib.spread([answer["seconds"] for answer in answers[name]]))
     return table, middle

@@ -16,7 +16,7 @@ import time
 
 import cpu
 from harness import longest_gap_ms, ticks_of
-from zones import NODES, TICK_MS, first_seen, span
+from zones import NODES, TICK_MS, first_seen, gaps, span
 
 PORT = 4700
 PRIORITIES = {
@@ -255,11 +255,11 @@ class Peer:
         moved = source.qmp("query-migrate")["ram"]["transferred"]
         self.machine, self._home = target, 1 - self._home
         self.settle()
-        gap = longest_gap_ms(first_seen(source.console.lines(), target.console.lines()), TICK_MS, begun[0], ended[0])
+        ticks = first_seen(source.console.lines(), target.console.lines())
         source.quit()
         if cipher:
             target.qmp("object-del", id="tls")
-        return {**span(begun, ended), "gap_ms": gap, "bytes": moved}
+        return {**span(begun, ended), **gaps(ticks, begun[0], ended[0]), "bytes": moved}
 
     def save_and_restore(self, compressed):
         """The machine's state into a file by a stopped guest's migration, and out of it into a new QEMU on the same host;

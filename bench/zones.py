@@ -16,6 +16,7 @@ from processes import qemu_of
 NODES = ("node1", "node2")
 NAME = "kzb1"
 TICK_MS = 10
+LAST = 1.0  # seconds of a migration
 # What kz-memload fills memory with. The page mixes of a guest's memory, and why `typical` is one: of what a server has
 # in use, a good part is free or zeroed again, about a third are program code, text and tables, in which words repeat,
 # and a third are data that were compressed or encrypted before they came into memory. LZ4 and zstd at level 1 take the
@@ -128,6 +129,13 @@ class Clocks(Consoles):
         return first_seen(*(terminal.lines() for terminal in self.sessions()))
 
 
+def gaps(ticks, since, until):
+    """`gap_ms`: the longest time that the clock stood still; `switch_ms`: the longest of the last second, in which the
+    guest goes from one host to the other. QEMU stops a guest under TCG for a while when a migration begins, too."""
+    return {"gap_ms": longest_gap_ms(ticks, TICK_MS, since, until),
+            "switch_ms": longest_gap_ms(ticks, TICK_MS, max(since, until - LAST), until)}
+
+
 def span(begun, ended):
     return {"seconds": ended[0] - begun[0], "cpu_seconds": ended[1] - begun[1]}
 
@@ -195,9 +203,6 @@ class BenchZone(Zone):
             if "MEMLOAD FAILED" in terminal.text:
                 raise AssertionError("the guest has found wrong memory")
 
-    def gap_ms(self, since, until):
-        return longest_gap_ms(self.consoles.ticks(), TICK_MS, since, until)
-
     def first_tick_after(self, sequence, timeout=120):
         """The moment of the first tick beyond that number, as soon as there is one."""
         ticks = self.consoles.wait_tick(sequence + 1, timeout)
@@ -219,7 +224,7 @@ class BenchZone(Zone):
         entry = self.history()[-1]
         return {**span(done.when[STARTING], done.when[SUCCESSFUL]),
                 "command_seconds": command["seconds"], "command_cpu_seconds": command["cpu_seconds"],
-                "gap_ms": self.gap_ms(done.begun[0], done.ended[0]), "bytes": entry["bytes"]}
+                **gaps(self.consoles.ticks(), done.begun[0], done.when[SUCCESSFUL][0]), "bytes": entry["bytes"]}
 
     def suspend_and_resume(self, to=None, options=()):
         """On this host, or `to` another, where the suspended zone is moved first. Seconds: `outage` of the guest without

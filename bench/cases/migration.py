@@ -20,6 +20,7 @@ def judge(middle, stops):
     targets.at_most("aes-128-gcm: wall / QEMU's clear multifd", gcm["seconds"] / clear["seconds"], 1.5)
     local = lib.median([stop["gap_ms"] for stop in stops])
     targets.at_most("aes-128-gcm: gap beyond a local stop and go on, ms", gcm["gap_ms"] - local, 50)
+    targets.at_most("the same at the switch alone, ms", gcm["switch_ms"] - local, 50)
     targets.at_most("aes-128-gcm: gap / QEMU's with TLS", gcm["gap_ms"] / gcm_tls["gap_ms"], 1.0)
     return targets.table
 
