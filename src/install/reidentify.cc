@@ -27,25 +27,62 @@ const Partition* find_partition(const std::vector<Partition>& partitions, std::s
     return found == partitions.end() ? nullptr : &*found;
 }
 
+struct Range {
+    std::uint64_t offset;
+    std::uint64_t size;
+};
+
+// The data of `from` within the range goes to the same range of `to`, moved by `shift`; holes stay holes.
+Result<void> copy_data(int from, const Range& range, int to, std::int64_t shift, const Activity& activity) {
+    Bytes buffer(kMebibyte);
+    const std::uint64_t end = range.offset + range.size;
+    for (std::uint64_t at = range.offset; at < end;) {
+        KZ_CHECK(activity.check());
+        const off_t data = ::lseek(from, static_cast<off_t>(at), SEEK_DATA);
+        if (data < 0 && errno == ENXIO) return {};
+        if (data < 0) return fail_errno(errno, "reading the disk");
+        at = std::max(at, static_cast<std::uint64_t>(data));
+        if (at >= end) return {};
+        const ssize_t got = ::pread(from, buffer.data(), std::min<std::uint64_t>(buffer.size(), end - at),
+                                    static_cast<off_t>(at));
+        if (got <= 0) return fail_errno(got < 0 ? errno : EIO, "reading the disk");
+        const ssize_t wrote = ::pwrite(to, buffer.data(), static_cast<std::size_t>(got),
+                                       static_cast<off_t>(static_cast<std::int64_t>(at) + shift));
+        if (wrote <= 0) return fail_errno(wrote < 0 ? errno : EIO, "writing the disk");
+        at += static_cast<std::uint64_t>(wrote);
+    }
+    return {};
+}
+
 // The root file system of a disk, reached through libext2fs.
 class RootFileSystem {
   public:
     RootFileSystem(const InstallRequest& request, const Partition& root, const Activity& activity)
-        : device_(fmt::format("{}?offset={}", request.disk.string(), root.first * kSectorSize)),
+        : disk_(request.disk),
+          range_{root.first * kSectorSize, (root.last + 1 - root.first) * kSectorSize},
+          device_(fmt::format("{}?offset={}", request.disk.string(), range_.offset)),
           activity_(activity) {}
 
-    // Replays the journal. Errors: Errc::corrupt for what cannot be put right without a human.
-    Result<void> check() const {
-        KZ_TRY(const std::string e2fsck, find_tool("e2fsck"));
-        CommandOptions options;
-        options.cancel_fd = activity_.cancel_fd;
-        KZ_TRY(const CommandOutput output, run_command({e2fsck, "-f", "-p", device_}, options));
-        KZ_CHECK(activity_.check());
-        constexpr int kMended = 3;
-        if (output.status > kMended)
-            return fail(Errc::corrupt, "the source's root file system has errors: {}",
-                        trim(output.standard_output + output.standard_error));
-        return {};
+    // Replays the journal and mends what can be mended. Errors: Errc::corrupt for what cannot be put right
+    // without a human.
+    Result<void> check(const Path& folder) const {
+        KZ_TRY(const UniqueFd disk, open_file(disk_, O_RDWR | O_CLOEXEC));
+        Bytes features(4);
+        if (::pread(disk.get(), features.data(), features.size(),
+                    static_cast<off_t>(range_.offset + kFeatures)) != 4)
+            return fail(Errc::corrupt, "the disk ends within its root partition");
+        if ((load_le<std::uint32_t>(features.data()) & kNeedsRecovery) == 0) return run_e2fsck(device_);
+        // e2fsck forgets the offset when it has replayed a journal: it gets the file system in a file of its
+        // own.
+        const Path file = folder / "root.img";
+        KZ_TRY(const UniqueFd alone, open_file(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        if (::ftruncate(alone.get(), static_cast<off_t>(range_.size)) != 0)
+            return fail_errno(errno, file.string());
+        const auto shift = static_cast<std::int64_t>(range_.offset);
+        KZ_CHECK(copy_data(disk.get(), range_, alone.get(), -shift, activity_));
+        KZ_CHECK(run_e2fsck(file));
+        KZ_CHECK(copy_data(alone.get(), {0, range_.size}, disk.get(), shift, activity_));
+        return remove_file(file);
     }
     // `requests` are relative to `folder` where they name files of the host.
     Result<std::string> run(const std::vector<std::string>& requests, const Path& folder, bool write) const {
@@ -62,6 +99,25 @@ class RootFileSystem {
     }
 
   private:
+    // Of the superblock: the features without which it must not be mounted, and the one that says that there
+    // is something in the journal.
+    static constexpr std::uint64_t kFeatures = 1024 + 0x60;
+    static constexpr std::uint32_t kNeedsRecovery = 4;
+
+    Result<void> run_e2fsck(const std::string& device) const {
+        KZ_TRY(const std::string e2fsck, find_tool("e2fsck"));
+        CommandOptions options;
+        options.cancel_fd = activity_.cancel_fd;
+        KZ_TRY(const CommandOutput output, run_command({e2fsck, "-f", "-p", device}, options));
+        KZ_CHECK(activity_.check());
+        constexpr int kMended = 3;
+        if (output.status <= kMended) return {};
+        return fail(Errc::corrupt, "the source's root file system has errors: {}",
+                    trim(output.standard_output + output.standard_error));
+    }
+
+    Path disk_;
+    Range range_;
     std::string device_;
     const Activity& activity_;
 };
@@ -122,7 +178,7 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
     KZ_CHECK(check_profile(request.profile));
     KZ_TRY(const TempFolder work, TempFolder::create(request.work_dir, "install-"));
     const RootFileSystem root(request, place, activity);
-    KZ_CHECK(root.check());
+    KZ_CHECK(root.check(work.path()));
     KZ_TRY(const bool mini, root.has("/etc/kz/network", work.path()));
     KZ_TRY(const bool debian, root.has("/etc/systemd/network/90-kzones.network", work.path()));
     if (!mini && !debian)
@@ -148,7 +204,7 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
     KZ_TRY(const std::string written, root.run({"cat /etc/hostname"}, work.path(), false));
     if (written.find(name + "\n") == std::string::npos)
         return fail(Errc::io, "the clone's files could not be written");
-    return root.check();
+    return root.check(work.path());
 }
 
 Result<void> exchange_seed(const InstallRequest& request, const Partition& place, const Seed& seed) {

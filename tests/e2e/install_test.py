@@ -123,7 +123,7 @@ class Debian(LabCase):
         package, release = second_kernel(default_cache())
         self.assertNotEqual(self.inside("uname -r").stdout.strip(), release)
         self.zone.node().run(["scp", "-q", *self.ssh_words(), str(package), f"jack@{self.zone.address}:kernel.deb"], timeout=120)
-        self.inside("sudo dpkg --force-depends -i kernel.deb", timeout=400)
+        self.inside("sudo dpkg --force-depends -i kernel.deb", timeout=700)
         before = self.inside("cat /proc/sys/kernel/random/boot_id").stdout
         self.inside("sudo systemctl stop ssh; sudo systemctl reboot", check=False)
         self.leave()
