@@ -10,10 +10,12 @@
 #include <optional>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "cli/escape.h"
 #include "cli/help_text.h"
 #include "cli/interrupts.h"
 #include "cli/terminal.h"
+#include "cli/zlogin_session.h"
 #include "client/client.h"
 #include "os/file.h"
 #include "os/io.h"
@@ -22,12 +24,18 @@
 namespace kz::cli {
 namespace {
 
-constexpr const char* kUsage = "usage: zlogin -C [-dE] [-e c] [-R root] zonename\n";
+constexpr const char* kUsage =
+    "usage: zlogin [-dCES] [-e c] [-l username] [-R root] zonename\n"
+    "       zlogin [-ES] [-e c] [-l username] [-R root] zonename utility [argument]...\n";
 constexpr const char* kHelp =
+    "  -l USER    who logs in, or runs the utility (default root)\n"
+    "  -S         root's /bin/sh with as little of the zone as possible, where a login fails\n"
     "  -C         connect to the zone's console\n"
     "  -d         leave when the zone halts\n"
     "  -e C       the escape character (default ~): C. at the start of a line leaves\n"
-    "  -E         no escape character\n";
+    "  -E         no escape character\n"
+    "  A utility and its arguments are joined with blanks and run by the user's shell; its standard input, output,\n"
+    "  error and its exit status are zlogin's. The zone needs no network, but the agent kz-agent.\n";
 
 constexpr std::chrono::seconds kHelloTime{5};
 // While the zone has no monitor its socket is looked for anew this often, should inotify have nothing to say.
@@ -39,13 +47,14 @@ struct Options {
     char escape = '~';
     bool console = false;
     bool leave_when_halted = false;
-    bool user_given = false;
-    bool command_given = false;
+    bool failsafe = false;
+    std::string user;  // empty: not given
+    std::vector<std::string> command;
 };
 
 std::optional<Options> read_options(int argc, char** argv) {
     Options options;
-    for (int letter = 0; (letter = ::getopt(argc, argv, "+R:CdEe:l:")) != -1;) {
+    for (int letter = 0; (letter = ::getopt(argc, argv, "+R:CdESe:l:")) != -1;) {
         switch (letter) {
             case 'R':
                 options.root = ::optarg;
@@ -63,7 +72,11 @@ std::optional<Options> read_options(int argc, char** argv) {
                 options.escape = ::optarg[0];
                 break;
             case 'l':
-                options.user_given = true;
+                options.user = ::optarg;
+                if (options.user.empty()) return std::nullopt;
+                break;
+            case 'S':
+                options.failsafe = true;
                 break;
             default:
                 return std::nullopt;
@@ -71,7 +84,7 @@ std::optional<Options> read_options(int argc, char** argv) {
     }
     if (::optind >= argc) return std::nullopt;
     options.zone = argv[::optind];
-    options.command_given = ::optind + 1 < argc;
+    options.command.assign(argv + ::optind + 1, argv + argc);
     return options;
 }
 
@@ -200,15 +213,27 @@ int run_console(client::Client& client, const Options& options) {
     return 0;
 }
 
+SessionOptions session_of(const Options& options) {
+    SessionOptions session{
+        .zone = options.zone, .command = join(options.command, " "), .escape = options.escape};
+    if (!options.user.empty()) session.user = options.user;
+    if (!session.command.empty()) session.kind = kz::agent::OpenKind::command;
+    if (options.failsafe) session.kind = kz::agent::OpenKind::failsafe;
+    return session;
+}
+
 int log_in(client::Client& client, const Options& options) {
     if (options.zone == "global") return complain("login not allowed to the global zone");
     const Result<store::ZoneStatus> status = client.status(options.zone);
     if (!status && status.error().code() == Errc::not_found)
         return complain(fmt::format("zone '{}' unknown", options.zone));
     if (!status) return complain(status.error().message());
-    if (options.console && options.user_given) return complain("-l may not be specified for console login");
-    if (options.console && options.command_given)
+    if (options.console && !options.user.empty())
+        return complain("-l may not be specified for console login");
+    if (options.console && !options.command.empty())
         return complain("Commands may not be specified for console login.");
+    if (options.console && options.failsafe) return complain("-S may not be specified for console login");
+    if (options.failsafe && !options.user.empty()) return complain("-l may not be specified with -S");
     if (status->state == zone::State::configured || status->state == zone::State::incomplete) {
         return complain(fmt::format("cannot login to a zone which is '{}'", zone::state_name(status->state)));
     }
@@ -217,8 +242,7 @@ int log_in(client::Client& client, const Options& options) {
         return complain(fmt::format("login allowed only to running zones ({} is '{}').", options.zone,
                                     zone::state_name(status->state)));
     }
-    return complain(
-        fmt::format("the zone offers no login other than its console; use: zlogin -C {}", options.zone));
+    return run_session(client.paths(), session_of(options));
 }
 
 }  // namespace

@@ -23,10 +23,12 @@ constexpr std::array kCommands{
         "\thost owns is refused unless its ownership is taken over by force.",
         true, true, zoneadm_attach},
     ZoneadmCommand{
-        "boot", "boot [-x discard-image] [-x eager] [-- boot_arguments]",
+        "boot", "boot [--wait [SECONDS]] [-x discard-image] [-x eager] [-- boot_arguments]",
         "Boot an installed zone. A suspended zone resumes where it stopped; with -x discard-image it\n"
         "\tboots afresh and what was in its memory is lost. It runs before all of its memory is in, where\n"
-        "\tQEMU can do that; with -x eager it does not.",
+        "\tQEMU can do that; with -x eager it does not. With --wait the command ends when the zone can be "
+        "used,\n"
+        "\twhich an agent in it says; after SECONDS (300) it fails, and the zone runs on.",
         true, true, zoneadm_boot},
     ZoneadmCommand{
         "clone",
@@ -59,11 +61,13 @@ constexpr std::array kCommands{
         "\tnames its id, or (without =ID) all. -c names a profile of sysconfig create-profile: what the\n"
         "\tzone is called and who may log in.",
         true, true, zoneadm_install},
-    ZoneadmCommand{
-        "list", "list [-cinpvsd]",
-        "List running zones; -i installed ones too, -c all; -n without the global zone. -v table,\n"
-        "\t-p for programs, -s states and auxiliary states.",
-        false, false, zoneadm_list},
+    ZoneadmCommand{"list", "list [-cinpsd] [-v [--long]] [--json]",
+                   "List running zones; -i installed ones too, -c all; -n without the global zone. -v table, "
+                   "with --long\n"
+                   "\twhat the zones' agents say: whether they are up, and their addresses. -p for programs, "
+                   "-s states and\n"
+                   "\tauxiliary states, --json all of it.",
+                   false, false, zoneadm_list},
     ZoneadmCommand{"mark", "mark incomplete|unavailable", "Change the state of an installed zone by hand.",
                    true, true, zoneadm_mark},
     ZoneadmCommand{

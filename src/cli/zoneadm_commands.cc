@@ -4,6 +4,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 
 #include "base/text.h"
@@ -15,6 +16,8 @@ namespace kz::cli {
 namespace {
 
 constexpr std::chrono::seconds kShutdownPatience{120};
+constexpr std::chrono::seconds kUsablePatience{300};
+constexpr std::uint64_t kLongestPatience = 3600;
 
 // For sub-commands that take no argument.
 bool has_arguments(const ZoneadmCall& call) {
@@ -171,8 +174,34 @@ int zoneadm_detach(const ZoneadmCall& call) {
     return zoneadm_report(call, call.client.detach(call.zone));
 }
 
-int zoneadm_boot(const ZoneadmCall& call) {
+namespace {
+
+// "--wait [SECONDS]" before any "--". False: SECONDS is no number.
+bool take_wait(std::vector<std::string>& words, std::optional<std::chrono::seconds>& wait) {
+    const auto end = std::ranges::find(words, "--");
+    const auto option = std::find_if(words.begin(), end, [](const std::string& word) {
+        return word == "--wait" || word.starts_with("--wait=");
+    });
+    if (option == end) return true;
+    std::string number = option->size() > 6 ? option->substr(7) : "";
+    auto next = words.erase(option);
+    if (number.empty() && next != words.end() && parse_u64(*next)) {
+        number = *next;
+        words.erase(next);
+    }
+    const auto seconds =
+        number.empty() ? std::optional<std::uint64_t>(kUsablePatience.count()) : parse_u64(number);
+    if (!seconds || *seconds > kLongestPatience) return false;
+    wait = std::chrono::seconds(*seconds);
+    return true;
+}
+
+}  // namespace
+
+int zoneadm_boot(const ZoneadmCall& short_call) {
     client::BootOptions options;
+    ZoneadmCall call = short_call;
+    if (!take_wait(call.words, options.wait)) return zoneadm_usage(call);
     const auto rest = read_with_extras(
         call, "", {extra_flag("discard-image", options.discard_image), extra_flag("eager", options.eager)},
         {});

@@ -38,6 +38,8 @@ struct BootOptions {
     std::string boot_args;       // instead of the configured bootargs
     bool discard_image = false;  // boot afresh although a suspend image is recorded
     bool eager = false;          // all memory is in before a zone that was suspended goes on
+    // Until the zone can be used, at most so long.
+    std::optional<std::chrono::seconds> wait{};
 };
 
 struct SuspendOptions {
@@ -128,6 +130,8 @@ class Client {
     // Asks the guest to shut down and waits for it, at most `patience`.
     Result<void> shutdown(const std::string& zone, bool reboot, std::chrono::seconds patience,
                           const Reporter& reporter);
+    // Returns when an agent in the running zone says that it can be used. Errors: Errc::timeout.
+    Result<void> wait_until_usable(const std::string& zone, std::chrono::seconds patience);
     Result<void> reboot(const std::string& zone, const BootOptions& options);
     Result<void> suspend(const std::string& zone, const Reporter& reporter,
                          const SuspendOptions& options = {});
@@ -145,6 +149,7 @@ class Client {
                                                          const Reporter& reporter);
 
   private:
+    Result<void> start(const std::string& zone, const BootOptions& options, const Reporter& reporter);
     Result<Json> move_running(const std::string& zone, const MigrateOptions& options,
                               Destination& destination, const Reporter& reporter);
     Result<Json> move_disk(const std::string& zone, migrate::MoveKind kind, const MigrateOptions& options,

@@ -6,6 +6,7 @@
 #include "image/reader.h"
 #include "migrate/offer_gather.h"
 #include "monitor/image_place.h"
+#include "qemu/machine_layout.h"
 #include "qemu/probe.h"
 #include "store/runtime.h"
 #include "zone/export.h"
@@ -29,6 +30,7 @@ Result<void> describe_machine(const store::Registry& registry, const zone::Confi
         KZ_TRY_CONTEXT(const image::ImageInfo info, read_image_info(registry, config, *data.suspend),
                        fmt::format("source: the suspend image {}", data.suspend->location));
         offer.machine_type = info.machine_type;
+        offer.machine_layout = qemu::layout_among(info.devices);
         // "tcg Nehalem": the accelerator and the CPU's model.
         offer.accel = info.cpu_model.substr(0, info.cpu_model.find(' '));
         offer.facts.qemu_version = info.qemu_version;
@@ -36,6 +38,7 @@ Result<void> describe_machine(const store::Registry& registry, const zone::Confi
     } else if (const auto runtime = store::load_runtime(registry.paths(), config.name());
                runtime && store::is_alive(runtime->qemu)) {
         offer.machine_type = runtime->machine_type;
+        offer.machine_layout = store::machine_layout(*runtime);
         offer.accel = json_text(runtime->details, "accel").value_or("");
         offer.facts.qemu_version = runtime->qemu_version;
     }

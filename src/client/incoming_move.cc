@@ -149,6 +149,7 @@ Result<Json> IncomingMove::boot(unsigned connections) {
     step_ = Step::booted;
     return ask("incoming-boot", {{"machine_type", offer_.machine_type},
                                  {"accel", offer_.accel},
+                                 {"machine_layout", offer_.machine_layout},
                                  {"connections", connections},
                                  {"cipher", crypto::cipher_name(offer_.cipher)},
                                  {"source", offer_.source.host_name},

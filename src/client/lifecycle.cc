@@ -42,6 +42,17 @@ monitor::ControlClient::Listener listener_of(const Reporter& reporter) {
 }  // namespace
 
 Result<void> Client::boot(const std::string& zone, const BootOptions& options, const Reporter& reporter) {
+    KZ_CHECK(start(zone, options, reporter));
+    return options.wait ? wait_until_usable(zone, *options.wait) : Result<void>();
+}
+
+Result<void> Client::wait_until_usable(const std::string& zone, std::chrono::seconds patience) {
+    const Result<Json> done = ask_monitor(zone, "wait-usable", {{"patience", patience.count()}}, {});
+    if (done) return {};
+    return std::unexpected(Error(done.error()).context(fmt::format("waited {} seconds", patience.count())));
+}
+
+Result<void> Client::start(const std::string& zone, const BootOptions& options, const Reporter& reporter) {
     KZ_CHECK(adopt_left_machine(paths(), registry_, zone));
     KZ_TRY(LockedZone locked, LockedZone::take(registry_, zone));
     if (locked.status().state == zone::State::ready) {

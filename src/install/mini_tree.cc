@@ -41,6 +41,7 @@ void add_overlay(TreeBuilder& tree, const Path& share_dir) {
     for (const char* program : {"kz-clock", "kz-echo", "kz-memload"}) {
         tree.copy(share_dir / "guest/bin" / program, Path("usr/bin") / program, 0755);
     }
+    tree.copy(share_dir / "guest/agent/kz-agent", "usr/sbin/kz-agent", 0755);
     for (const char* action : {"poweroff", "reboot", "halt"})
         tree.link("kz-shutdown", Path("sbin") / action);
     tree.file("etc/shadow", 0600, "root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n");

@@ -116,6 +116,9 @@ void machine(const Offer& offer, const zone::Config& config, const HostFacts& fa
         out.errors.push_back(
             fmt::format("destination: QEMU {} there has no machine type '{}'", facts.qemu_version, wanted));
     }
+    if (has_memory_to_move(offer) && offer.machine_layout > qemu::kNewestLayout)
+        out.errors.push_back(
+            "destination: kzones there is older than what made the zone's machine, and cannot run it");
     if (!facts.accel_problem.empty()) out.errors.push_back("destination: " + facts.accel_problem);
     const auto here = version_numbers(offer.facts.qemu_version);
     const auto there = version_numbers(facts.qemu_version);

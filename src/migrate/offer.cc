@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::size_t kSessionSecretSize = 32;
 constexpr std::uint64_t kMaxCpus = 4096;
+constexpr std::uint64_t kMaxLayout = 1000;
 constexpr std::size_t kMaxFindings = 256;
 constexpr std::size_t kMaxFinding = 2048;
 constexpr std::size_t kMaxHostName = 256;
@@ -108,6 +109,10 @@ Result<Offer> Offer::from_json(const Json& json) {
     KZ_TRY(offer.source, owner_from(json, "source"));
     KZ_TRY(offer.machine_type, from_peer(json_text(json, "machine_type")));
     KZ_TRY(offer.accel, from_peer(json_text(json, "accel")));
+    KZ_TRY(const auto layout, from_peer(json_optional_u64(json, "machine_layout")));
+    if (layout && (*layout == 0 || *layout > kMaxLayout))
+        return fail(Errc::protocol, "the other host speaks of a machine layout {}", *layout);
+    offer.machine_layout = static_cast<unsigned>(layout.value_or(1));
     KZ_TRY(offer.cpus, cpus_from(json));
     KZ_TRY(const std::string cipher, from_peer(json_text(json, "cipher")));
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
@@ -127,6 +132,7 @@ Json Offer::to_json() const {
             {"source", owner_to(source)},
             {"machine_type", machine_type},
             {"accel", accel},
+            {"machine_layout", machine_layout},
             {"cpus", cpus},
             {"cipher", crypto::cipher_name(cipher)},
             {"facts", facts.to_json()}};

@@ -44,9 +44,10 @@ struct Offer {
     std::string zone_uuid;
     std::string configuration;  // export text, with the keysource
     storage::Owner source;
-    std::string machine_type;  // of the machine that runs, or of the suspend image; empty for a cold move
-    std::string accel;         // the same
-    unsigned cpus = 0;         // of the source host
+    std::string machine_type;     // of the machine that runs, or of the suspend image; empty for a cold move
+    std::string accel;            // the same
+    unsigned machine_layout = 1;  // the same (qemu/machine.h)
+    unsigned cpus = 0;            // of the source host
     crypto::Cipher cipher = crypto::Cipher::aes_128_ccm;
     SourceFacts facts{};
 

@@ -62,6 +62,9 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const crypto::Cipher cipher, crypto::parse_cipher(cipher_name));
     KZ_TRY(const std::string machine_type, json_text(request, "machine_type"));
     KZ_TRY(const std::string accel, json_text(request, "accel"));
+    KZ_TRY(const std::uint64_t layout, json_u64(request, "machine_layout"));
+    if (layout == 0 || layout > qemu::kNewestLayout)
+        return fail(Errc::unsupported, "a machine of layout {} cannot be made here", layout);
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_TRY(const std::string source, json_text(request, "source"));
     KZ_CHECK(run_.open_disk());
@@ -71,8 +74,11 @@ Result<Json> Incoming::boot(const Json& request) {
     // Before there is a machine, so that whoever finds one knows what it is for.
     Result<void> started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
     if (started)
-        started = run_.start_machine(
-            {.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
+        started = run_.start_machine({.boot_args = {},
+                                      .machine_type = machine_type,
+                                      .accel = accel,
+                                      .incoming = true,
+                                      .layout = static_cast<unsigned>(layout)});
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
     if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;

@@ -24,6 +24,8 @@ constexpr std::chrono::seconds kStartTime{30};
 constexpr std::chrono::seconds kQuitTime{5};
 constexpr std::chrono::seconds kLastMoment{1};
 constexpr int kFirstInheritedFd = 10;
+constexpr std::string_view kAgentPort = "agent-port.sock";
+constexpr std::string_view kQgaPort = "qga-port.sock";
 
 Path qmp_socket(const HostPaths& paths, std::string_view zone) {
     return paths.zone_run_dir(zone) / "qmp.sock";
@@ -123,6 +125,8 @@ struct Sockets {
     int qmp;
     int console;
     int serial;
+    int agent;
+    int qga;
 };
 
 Result<Sockets> add_sockets(const HostPaths& paths, const std::string& zone, Inheritance& inheritance) {
@@ -130,8 +134,11 @@ Result<Sockets> add_sockets(const HostPaths& paths, const std::string& zone, Inh
     KZ_TRY(UniqueFd qmp, unix_listen(qmp_socket(paths, zone), 0600));
     KZ_TRY(UniqueFd console, unix_listen(folder / "hvc0.sock", 0600));
     KZ_TRY(UniqueFd serial, unix_listen(folder / "ttyS0.sock", 0600));
+    KZ_TRY(UniqueFd agent, unix_listen(folder / kAgentPort, 0600));
+    KZ_TRY(UniqueFd qga, unix_listen(folder / kQgaPort, 0600));
     return Sockets{inheritance.add(std::move(qmp)), inheritance.add(std::move(console)),
-                   inheritance.add(std::move(serial))};
+                   inheritance.add(std::move(serial)), inheritance.add(std::move(agent)),
+                   inheritance.add(std::move(qga))};
 }
 
 Result<Path> make_socket_folder(const HostPaths& paths, const std::string& zone, uid_t uid) {
@@ -181,6 +188,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.machine = !request.machine_type.empty()       ? request.machine_type
                    : !request.config.machine().empty() ? request.config.machine()
                                                        : info.newest_q35();
+    spec.layout = request.layout;
     spec.accel = accel.accel;
     KZ_TRY(spec.cpu_model, qemu::cpu_model_for(request.config.cpu_arch(), accel.accel));
     spec.cpus = request.config.cpu_count();
@@ -192,6 +200,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.qmp_fd = sockets.qmp;
     spec.console_fd = sockets.console;
     spec.serial_fd = sockets.serial;
+    spec.agent_fd = sockets.agent;
+    spec.qga_fd = sockets.qga;
     KZ_CHECK(add_disks(request, inheritance, spec));
     KZ_TRY(std::vector<Wire> wires, add_nics(request.config, inheritance, spec, notes));
     KZ_CHECK(add_direct_boot(request, inheritance, spec));
@@ -211,7 +221,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     const std::optional<Cgroup> cgroup = machine_cgroup(zone, uid);
     if (cgroup) options.cgroup = cgroup->folder();
     KZ_TRY(Process process, Process::spawn(options));
-    std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, folder));
+    std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, spec.layout, folder));
     machine->accel_ = accel.accel;
     for (Wire& wire : wires)
         machine->announcer_.add(std::move(wire));
@@ -231,11 +241,11 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
 }
 
 Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, ProcessIdentity identity,
-                                                const std::string& machine_type, const HostPaths& paths,
-                                                qemu::QmpHandlers handlers) {
+                                                const std::string& machine_type, unsigned layout,
+                                                const HostPaths& paths, qemu::QmpHandlers handlers) {
     KZ_TRY(Process process, Process::adopt(identity));
     std::unique_ptr<Machine> machine(
-        new Machine(std::move(process), machine_type, paths.zone_run_dir(zone) / "qemu"));
+        new Machine(std::move(process), machine_type, layout, paths.zone_run_dir(zone) / "qemu"));
     struct stat status{};
     if (::stat(machine->folder_.c_str(), &status) < 0) return fail_errno(errno, machine->folder_.string());
     machine->uid_ = status.st_uid;
@@ -264,6 +274,19 @@ Result<UniqueFd> Machine::connect_console() const {
 
 Result<UniqueFd> Machine::connect_serial() const {
     return unix_connect(folder_.parent_path() / "ttyS0.sock", Deadline::after(kStartTime));
+}
+
+Result<UniqueFd> Machine::connect_port(std::string_view socket) const {
+    if (layout_ < qemu::kAgentLayout) return UniqueFd();
+    return unix_connect(folder_.parent_path() / socket, Deadline::after(kStartTime));
+}
+
+Result<UniqueFd> Machine::connect_agent() const {
+    return connect_port(kAgentPort);
+}
+
+Result<UniqueFd> Machine::connect_qga() const {
+    return connect_port(kQgaPort);
 }
 
 Result<void> Machine::give_to_machine(const Path& file) const {

@@ -36,8 +36,9 @@ struct MachineRequest {
     const zone::Config& config;
     std::string uuid;
     std::string machine_type;  // empty: the configured one, else the newest
-    std::string accel;         // empty: as configured
-    std::string boot_args;     // for a direct boot
+    unsigned layout = qemu::kNewestLayout;
+    std::string accel;      // empty: as configured
+    std::string boot_args;  // for a direct boot
     bool incoming = false;
     std::vector<OpenedDisk> disks;
 };
@@ -50,8 +51,8 @@ class Machine {
                                                   std::vector<std::string>& notes);
     // Takes over the QEMU that an earlier monitor left.
     static Result<std::unique_ptr<Machine>> adopt(const std::string& zone, ProcessIdentity identity,
-                                                  const std::string& machine_type, const HostPaths& paths,
-                                                  qemu::QmpHandlers handlers);
+                                                  const std::string& machine_type, unsigned layout,
+                                                  const HostPaths& paths, qemu::QmpHandlers handlers);
     // Ends QEMU if it still runs.
     ~Machine();
     Machine(const Machine&) = delete;
@@ -62,6 +63,8 @@ class Machine {
     // Why it ended, once pidfd is readable.
     std::string end_reason();
     const std::string& machine_type() const { return machine_type_; }
+    // qemu/machine.h
+    unsigned layout() const { return layout_; }
     // Empty for one that was adopted.
     const std::string& accel() const { return accel_; }
     // "7.2.22"
@@ -69,6 +72,9 @@ class Machine {
     // New connections to the console (hvc0) and the serial line (ttyS0).
     Result<UniqueFd> connect_console() const;
     Result<UniqueFd> connect_serial() const;
+    // To the ports of kz-agent and of QEMU's guest agent; nothing where the machine's layout has none.
+    Result<UniqueFd> connect_agent() const;
+    Result<UniqueFd> connect_qga() const;
     // Absolute; QEMU knows it as ".".
     const Path& socket_folder() const { return folder_; }
     // The guest has come from another host, or out of an image, and runs: tells the network where it is now.
@@ -86,11 +92,16 @@ class Machine {
     void fence() const;
 
   private:
-    Machine(Process process, std::string machine_type, Path folder)
-        : process_(std::move(process)), machine_type_(std::move(machine_type)), folder_(std::move(folder)) {}
+    Machine(Process process, std::string machine_type, unsigned layout, Path folder)
+        : process_(std::move(process)),
+          machine_type_(std::move(machine_type)),
+          layout_(layout),
+          folder_(std::move(folder)) {}
+    Result<UniqueFd> connect_port(std::string_view socket) const;
 
     Process process_;
     std::string machine_type_;
+    unsigned layout_;
     std::string accel_;
     Path folder_;
     uid_t uid_ = 0;

@@ -1,5 +1,6 @@
 #include "monitor/operations.h"
 
+#include "monitor/guest_help.h"
 #include "monitor/outgoing.h"
 #include "monitor/start.h"
 #include "monitor/suspend.h"
@@ -9,6 +10,8 @@ namespace {
 
 constexpr std::uint64_t kLongestPatience = 3600;
 constexpr std::chrono::seconds kStartTime{20};
+// A guest that has promised its agent to power off, and does not.
+constexpr std::chrono::seconds kAgentPatience{30};
 
 std::string text_or_empty(const Json& request, std::string_view key) {
     const auto text = json_optional_text(request, key);
@@ -32,6 +35,7 @@ Result<Json> Operations::handle(const Json& request, Caller& caller) {
     run_.wait_until_ready(kStartTime);
     if (name == "shutdown") return shut_down(request);
     if (name == "limit-move") return limit_move(request);
+    if (name == "wait-usable") return wait_until_usable(request);
     return exclusively(request, caller);
 }
 
@@ -61,6 +65,8 @@ Result<Json> Operations::dispatch(const std::string& name, const Json& request, 
     if (name == "reboot") return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
     if (name == "suspend") return suspend_zone(run_, request, caller);
     if (name == "migrate") return migrate(request, caller);
+    if (name == "freeze") return freeze(request);
+    if (name == "thaw") return thaw();
     return fail(Errc::invalid_argument, "unknown operation '{}'", name);
 }
 
@@ -85,7 +91,31 @@ Result<Json> Operations::boot(const Json& request) {
         return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
     KZ_CHECK(run_.write_host_state("running", std::nullopt));
     run_.console().notice("booting up");
-    return no_result(run_.run_guest());
+    return no_result(run_.run_guest(/*begins=*/true));
+}
+
+Result<void> Operations::press_power_button() {
+    KZ_CHECK_CONTEXT(run_.machine()->qmp().execute("system_powerdown"), "asking the guest to shut down");
+    return {};
+}
+
+// Beside whatever else is done with the zone.
+Result<Json> Operations::wait_until_usable(const Json& request) {
+    KZ_TRY(const std::uint64_t patience, json_u64(request, "patience"));
+    const Deadline deadline = Deadline::after(std::chrono::seconds(std::min(patience, kLongestPatience)));
+    return no_result(run_.agent().wait_until_usable(deadline));
+}
+
+Result<Json> Operations::freeze(const Json& request) {
+    KZ_TRY(const std::uint64_t at_most, json_u64(request, "at_most"));
+    KZ_TRY(const std::uint64_t count,
+           freeze_guest(run_, std::chrono::seconds(std::min(at_most, kLongestPatience))));
+    return Json{{"file_systems", count}};
+}
+
+Result<Json> Operations::thaw() {
+    KZ_TRY(const std::uint64_t count, thaw_guest(run_));
+    return Json{{"file_systems", count}};
 }
 
 // Not exclusive while it waits: the main loop needs the lock to act on the guest's end.
@@ -93,6 +123,7 @@ Result<Json> Operations::shut_down(const Json& request) {
     KZ_TRY(const bool reboot, json_bool(request, "reboot"));
     KZ_TRY(const std::uint64_t patience, json_u64(request, "patience"));
     const unsigned before = run_.shutdowns_handled();
+    bool by_agent = false;
     {
         const std::unique_lock lock(run_.operation(), std::try_to_lock);
         if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
@@ -103,10 +134,17 @@ Result<Json> Operations::shut_down(const Json& request) {
         }
         run_.restart_after_shutdown = reboot;
         KZ_CHECK(run_.set_runtime_state(zone::State::shutting_down, {}));
-        KZ_CHECK_CONTEXT(run_.machine()->qmp().execute("system_powerdown"), "asking the guest to shut down");
+        by_agent = ask_to_power_off(run_).has_value();
+        if (!by_agent) KZ_CHECK(press_power_button());
     }
-    if (run_.wait_for_shutdown(before, std::chrono::seconds(std::min(patience, kLongestPatience))))
-        return Json::object();
+    auto left = std::chrono::seconds(std::min(patience, kLongestPatience));
+    if (by_agent && left > kAgentPatience) {
+        if (run_.wait_for_shutdown(before, kAgentPatience)) return Json::object();
+        left -= kAgentPatience;
+        const std::lock_guard lock(run_.operation());
+        if (run_.machine() != nullptr && run_.shutdowns_handled() == before) KZ_CHECK(press_power_button());
+    }
+    if (run_.wait_for_shutdown(before, left)) return Json::object();
     const std::lock_guard lock(run_.operation());
     if (run_.shutdowns_handled() != before) return Json::object();
     run_.restart_after_shutdown = false;

@@ -4,6 +4,9 @@
 //   {"op": "boot", "boot_args"}                       a ready zone runs
 //   {"op": "halt"}  {"op": "reboot", "boot_args"}
 //   {"op": "shutdown", "reboot": bool, "patience": seconds}
+//   {"op": "wait-usable", "patience": seconds}        answered when an agent says that the guest is usable
+//   {"op": "freeze", "at_most": seconds}              -> {file_systems}  monitor/guest_help.h
+//   {"op": "thaw"}                                    -> {file_systems}
 //   {"op": "suspend"}                                 -> {bytes, pause_ms, channels}
 //   {"op": "migrate", ...}                            live, to another host; monitor/outgoing.h
 //   {"op": "limit-move", "bandwidth_bytes"}           of the live migration that is under way, while it runs
@@ -35,6 +38,10 @@ class Operations {
     Result<Json> status();
     Result<Json> boot(const Json& request);
     Result<Json> shut_down(const Json& request);
+    Result<void> press_power_button();
+    Result<Json> wait_until_usable(const Json& request);
+    Result<Json> freeze(const Json& request);
+    Result<Json> thaw();
     Result<Json> migrate(const Json& request, Caller& caller);
     Result<Json> limit_move(const Json& request);
     // An operation on a zone that runs, alone.

@@ -194,6 +194,7 @@ Result<void> Outgoing::make_offer() {
     offer_.configuration = zone::export_text(run_.config(), /*with_secrets=*/true);
     offer_.source = run_.host().as_owner();
     offer_.machine_type = run_.runtime().machine_type;
+    offer_.machine_layout = store::machine_layout(run_.runtime());
     offer_.accel = json_text(run_.runtime().details, "accel").value_or("");
     offer_.cpus = std::max(1U, std::thread::hardware_concurrency());
     offer_.cipher = request_.cipher;
@@ -448,7 +449,7 @@ Result<Json> Outgoing::finish() {
     total_ = std::chrono::duration_cast<milliseconds>(now - begun_);
     if (resumed) caller_.message("Migration successful.");
     caller_.message("Halting and detaching zone on source host.");
-    run_.end_machine();
+    run_.end_machine("the zone has moved to " + acceptance_.destination.host_name);
     run_.console().notice("halted");
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
     note_departure();

@@ -17,7 +17,7 @@ Result<void> boot_afresh(ZoneRun& run, const std::string& boot_args) {
     KZ_CHECK(run.start_machine({.boot_args = boot_args, .machine_type = {}, .accel = {}, .incoming = false}));
     KZ_CHECK(run.write_host_state("running", std::nullopt));
     run.console().notice("booting up");
-    return run.run_guest();
+    return run.run_guest(/*begins=*/true);
 }
 
 void kill_left_machine(const store::RuntimeRecord& runtime) {

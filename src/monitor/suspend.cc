@@ -92,7 +92,8 @@ Result<image::ImageWriter> create_image(ZoneRun& run, const ImagePlace& place, c
     KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));
     const image::Layout layout = old_layout ? image::Layout::channels : image::Layout::pages;
     const unsigned channels = old_layout ? memory_channels(run) : opening_threads();
-    KZ_TRY(image::ImageInfo info, describe_machine(run, accel, data.epoch, layout, channels + 1));
+    KZ_TRY(image::ImageInfo info, describe_machine(run, store::machine_layout(run.runtime()), accel,
+                                                   data.epoch, layout, channels + 1));
     KZ_TRY(const Secret key, key_of(run));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
     KZ_TRY_CONTEXT(std::unique_ptr<image::Medium> medium,
@@ -189,7 +190,7 @@ Result<Json> suspend_zone(ZoneRun& run, const Json& json, Caller& caller) {
 }
 
 Result<void> finish_suspend(ZoneRun& run, const storage::SuspendRecord& record) {
-    run.end_machine();
+    run.end_machine("the zone was suspended");
     run.console().notice("halted");
     run.log().info("suspended to {} (image {})", record.location, record.image_id);
     const Result<void> recorded = run.set_down(zone::State::installed, {zone::Aux::suspended});

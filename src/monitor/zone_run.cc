@@ -49,6 +49,8 @@ Result<std::unique_ptr<ZoneRun>> ZoneRun::open(const HostPaths& paths, const std
                                              std::move(host), std::move(log), std::move(wake),
                                              std::move(interrupt)));
     run->console_ = std::move(console);
+    KZ_TRY(run->agent_, Agent::open({paths, zone, run->log_}));
+    KZ_TRY(run->qga_, Qga::create(*run->agent_, run->log_));
     return run;
 }
 
@@ -65,6 +67,7 @@ qemu::QmpHandlers ZoneRun::handlers() {
                     if (event.name == "SHUTDOWN") guest_shut_down = true;
                     if (event.name == "GUEST_PANICKED") guest_panicked = true;
                     if (event.name == "RESET") guest_reset();
+                    if (event.name == "VSERPORT_CHANGE") port_changed(event.data);
                     if (event.name == "BLOCK_IO_ERROR" && event.data.value("action", "") == "stop")
                         stopped_by_disk_ = true;
                     if (guest_shut_down || guest_panicked) wake_.signal();
@@ -115,6 +118,7 @@ Result<void> ZoneRun::start_machine(const StartOptions& options) {
     const MachineRequest request{.config = config_,
                                  .uuid = record_.uuid,
                                  .machine_type = options.machine_type,
+                                 .layout = options.layout,
                                  .accel = options.accel,
                                  .boot_args = options.boot_args,
                                  .incoming = options.incoming,
@@ -123,6 +127,7 @@ Result<void> ZoneRun::start_machine(const StartOptions& options) {
     for (const std::string& note : notes)
         log_.info("{}", note);
     KZ_CHECK(attach_console());
+    KZ_CHECK(attach_agents());
     KZ_CHECK(record_machine());
     return watch_machine();
 }
@@ -136,6 +141,7 @@ Result<void> ZoneRun::record_machine() {
     runtime_.monitor = self;
     runtime_.qemu = machine_->process().identity();
     runtime_.machine_type = machine_->machine_type();
+    runtime_.details["layout"] = machine_->layout();
     runtime_.qemu_version = machine_->qemu_version();
     // An adopted machine does not tell; what was recorded when it started stands.
     if (!machine_->accel().empty()) runtime_.details["accel"] = machine_->accel();
@@ -145,9 +151,11 @@ Result<void> ZoneRun::record_machine() {
 Result<void> ZoneRun::adopt_machine(const store::RuntimeRecord& runtime) {
     if (!runtime.qemu) return fail(Errc::not_found, "the zone's machine has ended");
     runtime_ = runtime;
-    KZ_TRY(machine_, Machine::adopt(zone_, *runtime.qemu, runtime.machine_type, paths(), handlers()));
+    KZ_TRY(machine_, Machine::adopt(zone_, *runtime.qemu, runtime.machine_type,
+                                    store::machine_layout(runtime), paths(), handlers()));
     KZ_CHECK(watch_machine());
     KZ_CHECK(attach_console());
+    KZ_CHECK(attach_agents());
     return record_machine();
 }
 
@@ -163,8 +171,44 @@ Result<void> ZoneRun::attach_console() {
     return {};
 }
 
-void ZoneRun::end_machine() {
+// Events of before this was called are made up for by what QEMU says now.
+Result<void> ZoneRun::attach_agents() {
+    KZ_TRY(UniqueFd agent, machine_->connect_agent());
+    KZ_TRY(UniqueFd qga, machine_->connect_qga());
+    agent_->attach(std::move(agent));
+    qga_->attach(std::move(qga));
+    KZ_TRY(const Json devices, machine_->qmp().execute("query-chardev"));
+    for (const Json& device : devices) {
+        if (!device.is_object() || device.value("frontend-open", Json(false)) != Json(true)) continue;
+        const std::string label = json_text(device, "label").value_or("");
+        if (label == "agent") agent_->port_changed(true);
+        if (label == "qga") qga_->port_changed(true);
+    }
+    return {};
+}
+
+// Called on QEMU's reader thread alone.
+void ZoneRun::port_changed(const Json& event) {
+    const std::string id = json_text(event, "id").value_or("");
+    const bool open = json_bool(event, "open").value_or(false);
+    if (id == "agent0") agent_->port_changed(open);
+    if (id == "qga0") qga_->port_changed(open);
+}
+
+// `cont` after the guest has stood still, and its clock with it.
+Result<void> ZoneRun::let_run(Deadline deadline) {
+    const bool connected = agent_->connected();
+    if (!connected) agent_->set_clock();
+    KZ_CHECK(machine_->qmp().execute("cont", Json::object(), deadline));
+    if (connected) agent_->set_clock();
+    qga_->set_clock();
+    return {};
+}
+
+void ZoneRun::end_machine(const std::string& why) {
     if (!machine_) return;
+    agent_->detach(why);
+    qga_->detach();
     // Half its memory is of no use, and with processors that wait for the rest it would not end by itself.
     const bool has_half_its_memory = memory_server_ && !memory_server_->complete();
     memory_server_.reset();
@@ -185,16 +229,20 @@ void ZoneRun::drop_machine() {
     end_machine();
 }
 
-Result<void> ZoneRun::run_guest() {
+Result<void> ZoneRun::run_guest(bool begins) {
     KZ_CHECK(watch_machine());
-    KZ_CHECK(continue_guest());
+    KZ_CHECK(continue_guest(begins));
     return set_runtime_state(zone::State::running, {});
 }
 
-Result<void> ZoneRun::continue_guest() {
+Result<void> ZoneRun::continue_guest(bool begins) {
     if (!keeper_) return fail(Errc::internal, "a guest was to run without a lease on its disk");
     KZ_CHECK(keeper_->clear_to_run(Deadline::after(kLeaseTime)));
-    KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
+    if (begins) {
+        KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
+        return {};
+    }
+    KZ_CHECK_CONTEXT(let_run(Deadline::never()), "starting the guest");
     return {};
 }
 

@@ -14,11 +14,13 @@
 #include <string>
 
 #include "base/log.h"
+#include "monitor/agent.h"
 #include "monitor/console.h"
 #include "monitor/guard.h"
 #include "monitor/lazy_resume.h"
 #include "monitor/lease_keeper.h"
 #include "monitor/machine.h"
+#include "monitor/qga.h"
 #include "os/io.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
@@ -46,6 +48,8 @@ class ZoneRun {
     const std::string& uuid() const { return record_.uuid; }
     Log& log() { return log_; }
     Console& console() { return *console_; }
+    Agent& agent() { return *agent_; }
+    Qga& qga() { return *qga_; }
     Machine* machine() { return machine_.get(); }
     store::BootDisk& disk() { return *disk_; }
     const store::RuntimeRecord& runtime() const { return runtime_; }
@@ -77,6 +81,7 @@ class ZoneRun {
         std::string machine_type;
         std::string accel;  // empty: as configured
         bool incoming = false;
+        unsigned layout = qemu::kNewestLayout;
     };
     // Starts QEMU, stopped, with its console attached, and records it.
     Result<void> start_machine(const StartOptions& options);
@@ -84,17 +89,17 @@ class ZoneRun {
     Result<void> reload_config();
     // Takes over the QEMU of an earlier monitor.
     Result<void> adopt_machine(const store::RuntimeRecord& runtime);
-    // Ends QEMU and reads the last of its console.
-    void end_machine();
+    // Ends QEMU and reads the last of its console. `why` is told whoever is logged in.
+    void end_machine(const std::string& why = "the zone has halted");
     // The same for one in which nothing has run: QEMU has nothing to bring to an end, and one that was given
     // half a stream may not answer.
     void drop_machine();
 
-    // The guest goes on (or begins), once the lease counts: `cont`, state running.
-    Result<void> run_guest();
+    // The guest goes on, once the lease counts: `cont`, state running. `begins`: it has never run.
+    Result<void> run_guest(bool begins = false);
     // The same without a change of the state: it was running, and is to go on. Also on a thread that holds no
     // operation.
-    Result<void> continue_guest();
+    Result<void> continue_guest(bool begins = false);
     // The machine gets its memory from there while it runs; until it has ended.
     MemoryServer& serve_memory(std::unique_ptr<MemoryServer> server);
     // Returns when all memory is in; at once where nothing serves any. Errors: Errc::cancelled (interrupt()),
@@ -150,6 +155,9 @@ class ZoneRun {
     void guest_reset();
     Result<std::vector<OpenedDisk>> open_disks();
     Result<void> attach_console();
+    Result<void> attach_agents();
+    void port_changed(const Json& event);
+    Result<void> let_run(Deadline deadline);
     Result<void> record_machine();
     Result<void> watch_machine();
     LeaseActions lease_actions();
@@ -169,6 +177,8 @@ class ZoneRun {
     EventFd interrupt_;
     std::mutex operation_;
     std::unique_ptr<Console> console_;
+    std::unique_ptr<Agent> agent_;
+    std::unique_ptr<Qga> qga_;  // uses agent_
     std::unique_ptr<Machine> machine_;
     std::optional<store::BootDisk> disk_;
     bool lease_held_ = false;

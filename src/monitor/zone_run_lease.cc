@@ -62,9 +62,7 @@ LeaseActions ZoneRun::lease_actions() {
             [this] {
                 if (!stopped_by_disk_.exchange(false)) return;
                 log_.info("the guest goes on after an error of its disk");
-                if (const auto going =
-                        machine_->qmp().execute("cont", Json::object(), Deadline::after(kContinueTime));
-                    !going)
+                if (const auto going = let_run(Deadline::after(kContinueTime)); !going)
                     log_.error("{}", going.error().message());
             },
         .log = [this](const std::string& text) { log_.error("{}", text); }};
@@ -79,7 +77,7 @@ Result<void> ZoneRun::stop_for_storage() {
 
 Result<void> ZoneRun::continue_after_storage() {
     stopped_by_disk_ = false;
-    KZ_CHECK(machine_->qmp().execute("cont", Json::object(), Deadline::after(kContinueTime)));
+    KZ_CHECK(let_run(Deadline::after(kContinueTime)));
     log_.info("the lease was renewed: the guest goes on");
     console_->notice("resuming");
     return {};

@@ -107,6 +107,21 @@ void add_listener(std::string_view id, int fd, Arguments& out) {
                                : fmt::format("socket,id={},fd={},server=on,wait=off", id, fd));
 }
 
+void add_agent_ports(const MachineSpec& spec, Arguments& out) {
+    if (spec.layout < kAgentLayout) return;
+    const auto add = [&](std::string_view id, std::string_view name, unsigned number, int fd) {
+        add_listener(id, fd, out);
+        out.device({{"driver", "virtserialport"},
+                    {"id", fmt::format("{}0", id)},
+                    {"bus", "vserial0.0"},
+                    {"nr", number},
+                    {"name", name},
+                    {"chardev", id}});
+    };
+    add("agent", "org.kzones.agent.0", 1, spec.agent_fd);
+    add("qga", "org.qemu.guest_agent.0", 2, spec.qga_fd);
+}
+
 void add_fixed_devices(const MachineSpec& spec, Arguments& out) {
     add_listener("qmp", spec.qmp_fd, out);
     out.add("-mon", "chardev=qmp,mode=control");
@@ -122,6 +137,7 @@ void add_fixed_devices(const MachineSpec& spec, Arguments& out) {
                 {"bus", "vserial0.0"},
                 {"nr", 0},
                 {"chardev", "console"}});
+    add_agent_ports(spec, out);
     out.add("-object", json({{"qom-type", "rng-builtin"}, {"id", "rng"}}).dump());
     out.device({{"driver", "virtio-rng-pci"},
                 {"id", "rng0"},

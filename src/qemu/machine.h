@@ -16,6 +16,15 @@
 // never
 //   on which others there are. Each has a port of its own; see MachineSpec::disk_ports.
 //
+// - Machines have a layout, a number that counts what this file adds to them for every zone: a machine that
+// comes
+//   from elsewhere, or out of an image, gets the layout that it was started with (MachineSpec::layout), since
+//   QEMU takes a machine's state only into the same devices. Layout 1: as below, but no agent ports. Layout
+//   2: agent ports.
+//
+// Ports of the virtio-serial device: 0 console (hvc0), 1 org.kzones.agent.0 (device agent0), 2
+// org.qemu.guest_agent.0 (device qga0).
+//
 // Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon (kept
 // free), 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
 #pragma once
@@ -35,6 +44,9 @@ namespace kz::qemu {
 inline constexpr unsigned kMaxDisks = 32;
 inline constexpr unsigned kMaxNics = 16;
 inline constexpr unsigned kMaxCpus = 255;
+// What zones that boot get; see above.
+inline constexpr unsigned kNewestLayout = 2;
+inline constexpr unsigned kAgentLayout = 2;  // the first that has agent ports
 
 // A disk that QEMU reaches by its own initiator.
 struct IscsiDisk {
@@ -79,6 +91,7 @@ struct MachineSpec {
     std::string name;
     std::string uuid;
     std::string machine;  // versioned: "pc-q35-7.2"; empty: the newest that QEMU has
+    unsigned layout = kNewestLayout;
     std::string accel = "tcg";
     std::string cpu_model;  // of cpu_model_for()
     unsigned cpus = 1;
@@ -99,11 +112,14 @@ struct MachineSpec {
 
     bool incoming = false;
 
-    // Listening unix sockets, in the child; console (hvc0) and serial (ttyS0) may be left out with -1. Each
-    // serves one client at a time and takes the next when it has closed.
+    // Listening unix sockets, in the child; all but qmp may be left out with -1: console (hvc0), serial
+    // (ttyS0), the ports of kz-agent and of QEMU's guest agent. Each serves one client at a time and takes
+    // the next when it has closed.
     int qmp_fd = -1;
     int console_fd = -1;
     int serial_fd = -1;
+    int agent_fd = -1;
+    int qga_fd = -1;
 
     bool sandbox = true;
 };

@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "rad/routes.h"
-#include "rad/zone_json.h"
 #include "store/host.h"
+#include "store/zone_json.h"
 
 namespace kz::rad {
 namespace {
@@ -35,14 +35,15 @@ Result<Json> list_zones(const HostPaths& paths, const Guard& guard, const PeerId
     KZ_TRY(const std::vector<store::ZoneStatus> statuses, store::list_statuses(registry));
     Json zones = Json::array();
     for (const store::ZoneStatus& each : statuses)
-        if (guard.allows(peer, {Need::view, kAnyAuth}, each.name)) zones.push_back(describe_zone(each));
+        if (guard.allows(peer, {Need::view, kAnyAuth}, each.name))
+            zones.push_back(store::describe_zone(each));
     return Json{{"zones", std::move(zones)}};
 }
 
 Result<Json> show_zone(const HostPaths& paths, const std::string& name) {
     KZ_TRY(const store::Registry registry, store::Registry::open(paths));
     KZ_TRY(const store::ZoneStatus status, store::status_of(registry, name));
-    return describe_zone(status);
+    return store::describe_zone(status);
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "rad/body.h"
 #include "rad/routes.h"
-#include "rad/zone_json.h"
+#include "store/zone_json.h"
 
 namespace kz::rad {
 namespace {
@@ -98,7 +98,7 @@ Result<Json> change_state(Request& request, Client& client) {
     reporter.cancel_fd = request.cancel_fd;
     KZ_CHECK(action->act(client, zone, body, reporter));
     KZ_TRY(const store::ZoneStatus status, client.status(zone));
-    return Json{{"zone", describe_zone(status)}, {"messages", std::move(messages)}};
+    return Json{{"zone", store::describe_zone(status)}, {"messages", std::move(messages)}};
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 #include <system_error>
 
 #include "os/file.h"
-#include "rad/zone_json.h"
 #include "store/runtime.h"
+#include "store/zone_json.h"
 
 namespace kz::rad {
 namespace {
@@ -131,8 +131,11 @@ void ZoneWatch::compare(bool tell) {
     const auto statuses = store::list_statuses(registry_);
     if (!statuses) return log_.error("watching the zones: {}", statuses.error().message());
     std::map<std::string, Json, std::less<>> now;
-    for (const store::ZoneStatus& status : *statuses)
-        now[status.name] = describe_zone(status);
+    for (const store::ZoneStatus& status : *statuses) {
+        // What a guest says is no change of its zone's state.
+        now[status.name] = store::describe_zone(status);
+        now[status.name].erase("guest");
+    }
     for (const auto& [name, zone] : now) {
         const auto before = known_.find(name);
         if (!tell || (before != known_.end() && before->second == zone)) continue;

@@ -16,6 +16,13 @@ void merge_runtime(ZoneStatus& status, const RuntimeRecord& runtime) {
     status.reason.clear();
 }
 
+// What the guest says is no more than shown: a report that cannot be read is as good as none.
+void merge_guest(ZoneStatus& status, const HostPaths& paths) {
+    if (!status.has_machine || !status.has_monitor) return;
+    Result<GuestReport> report = load_guest_report(paths, status.name);
+    if (report) status.guest = std::move(*report);
+}
+
 Result<void> merge_config(ZoneStatus& status, const Registry& registry) {
     if (!registry.has_config(status.name)) {
         status.state = zone::State::incomplete;
@@ -44,6 +51,7 @@ Result<ZoneStatus> status_of(const Registry& registry, std::string_view name) {
         merge_runtime(status, *runtime);
     else if (runtime.error().code() != Errc::not_found)
         return std::unexpected(runtime.error());
+    merge_guest(status, registry.paths());
     return status;
 }
 

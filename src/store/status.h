@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "store/guest_report.h"
 #include "store/registry.h"
 #include "store/runtime.h"
 #include "zone/state.h"
@@ -23,6 +24,7 @@ struct ZoneStatus {
     std::string reason;  // why it is unavailable
     bool has_monitor = false;
     bool has_machine = false;
+    std::optional<GuestReport> guest;  // while it runs and an agent answers
 };
 
 // Takes no lock. A zone whose monitor and machine are both dead shows the state of its record. Errors:

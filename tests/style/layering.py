@@ -10,7 +10,7 @@ import pathlib
 import re
 import sys
 
-ORDER = ("base os crypto zone zonecfg storage store qemu stream image migrate monitor install client rad cli bin").split()
+ORDER = ("agent base os crypto zone zonecfg storage store qemu stream image migrate monitor install client rad cli bin").split()
 
 
 def _below(floor, *without):
@@ -18,6 +18,7 @@ def _below(floor, *without):
 
 
 ALLOWED = {
+    "agent": set(),
     "base": set(),
     "os": {"base"},
     "crypto": {"base", "os"},
@@ -33,7 +34,7 @@ ALLOWED = {
     "install": {"base", "os", "crypto", "zone", "storage"},
     "client": _below("client"),
     "rad": {"base", "os", "crypto", "zone", "zonecfg", "storage", "store", "stream", "migrate", "client"},
-    "cli": {"base", "os", "zone", "zonecfg", "storage", "store", "migrate", "install", "client"},
+    "cli": {"agent", "base", "os", "zone", "zonecfg", "storage", "store", "migrate", "install", "client"},
     "bin": _below("bin"),
 }
 # Header folders of a library, and the one floor that may know them.

@@ -59,6 +59,12 @@ MachineSpec large() {
     return spec;
 }
 
+MachineSpec layout_1() {
+    MachineSpec spec = small();
+    spec.layout = 1;
+    return spec;
+}
+
 // One option per line, as an administrator would read it.
 std::string listing(const std::vector<std::string>& argv) {
     std::string text;
@@ -84,6 +90,7 @@ TEST_P(Golden, CommandLine) {
 
 INSTANTIATE_TEST_SUITE_P(Machines, Golden,
                          testing::Values(std::pair("machine_small", small()),
+                                         std::pair("machine_layout_1", layout_1()),
                                          std::pair("machine_large", large())),
                          [](const auto& each) { return each.param.first; });
 

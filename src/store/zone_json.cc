@@ -1,8 +1,8 @@
-#include "rad/zone_json.h"
+#include "store/zone_json.h"
 
-namespace kz::rad {
+namespace kz::store {
 
-Json describe_zone(const store::ZoneStatus& status) {
+Json describe_zone(const ZoneStatus& status) {
     Json auxiliary = Json::array();
     for (const zone::Aux each : status.aux)
         auxiliary.push_back(zone::aux_name(each));
@@ -13,7 +13,8 @@ Json describe_zone(const store::ZoneStatus& status) {
               {"auxiliary", std::move(auxiliary)}};
     if (status.id) zone["id"] = *status.id;
     if (!status.reason.empty()) zone["reason"] = status.reason;
+    if (status.guest) zone["guest"] = to_json(*status.guest);
     return zone;
 }
 
-}  // namespace kz::rad
+}  // namespace kz::store
