@@ -54,7 +54,7 @@ inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kMaxPayload = 16 * 1024;
 inline constexpr std::size_t kMaxFrame = kHeaderSize + kMaxPayload;
 inline constexpr std::size_t kMarkSize = kMaxFrame + 32;
-inline constexpr std::uint32_t kWindow = 128 * 1024;
+inline constexpr std::uint32_t kWindow = 512 * 1024;
 inline constexpr std::size_t kMaxSessions = 64;
 inline constexpr unsigned kStreams = 3;
 

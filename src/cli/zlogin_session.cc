@@ -302,7 +302,8 @@ void ZoneSession::write_output(Output& output, std::uint8_t stream) {
 }  // namespace
 
 int run_session(const HostPaths& paths, const SessionOptions& options) {
-    Result<UniqueFd> socket = unix_connect(store::agent_socket(paths, options.zone), Deadline::after(kConnectTime));
+    Result<UniqueFd> socket =
+        unix_connect(store::agent_socket(paths, options.zone), Deadline::after(kConnectTime));
     if (!socket) {
         fmt::print(stderr, "zlogin: the zone's monitor does not answer: {}\n", socket.error().message());
         return kStatusError;

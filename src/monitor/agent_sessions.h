@@ -24,7 +24,7 @@ namespace kz::monitor {
 class AgentSessions {
   public:
     // Most that is held for one client.
-    static constexpr std::size_t kMaxHeld = 1024 * 1024;
+    static constexpr std::size_t kMaxHeld = 2 * 1024 * 1024;
     // Clients are not read while so much waits for the port.
     static constexpr std::size_t kPortRoom = 256 * 1024;
 

@@ -1,5 +1,8 @@
 #include "monitor/guest_help.h"
 
+#include "monitor/agent.h"
+#include "monitor/qga.h"
+
 namespace kz::monitor {
 namespace {
 

@@ -62,7 +62,8 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const crypto::Cipher cipher, crypto::parse_cipher(cipher_name));
     KZ_TRY(const std::string machine_type, json_text(request, "machine_type"));
     KZ_TRY(const std::string accel, json_text(request, "accel"));
-    KZ_TRY(const std::uint64_t layout, json_u64(request, "machine_layout"));
+    KZ_TRY(const auto told_layout, json_optional_u64(request, "machine_layout"));
+    const std::uint64_t layout = told_layout.value_or(1);
     if (layout == 0 || layout > qemu::kNewestLayout)
         return fail(Errc::unsupported, "a machine of layout {} cannot be made here", layout);
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));

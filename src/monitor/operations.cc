@@ -1,5 +1,6 @@
 #include "monitor/operations.h"
 
+#include "monitor/agent.h"
 #include "monitor/guest_help.h"
 #include "monitor/outgoing.h"
 #include "monitor/start.h"

@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 
+#include "monitor/agent.h"
+#include "monitor/qga.h"
 #include "os/file.h"
 
 namespace kz::monitor {
@@ -31,6 +33,8 @@ ZoneRun::ZoneRun(store::Registry registry, std::string zone, zone::Config config
       log_(std::move(log), fmt::format("zoneadmd[{}]", ::getpid())),
       wake_(std::move(wake)),
       interrupt_(std::move(interrupt)) {}
+
+ZoneRun::~ZoneRun() = default;
 
 Result<std::unique_ptr<ZoneRun>> ZoneRun::open(const HostPaths& paths, const std::string& zone) {
     KZ_TRY(store::Registry registry, store::Registry::open(paths));

@@ -14,13 +14,11 @@
 #include <string>
 
 #include "base/log.h"
-#include "monitor/agent.h"
 #include "monitor/console.h"
 #include "monitor/guard.h"
 #include "monitor/lazy_resume.h"
 #include "monitor/lease_keeper.h"
 #include "monitor/machine.h"
-#include "monitor/qga.h"
 #include "os/io.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
@@ -29,6 +27,9 @@
 #include "store/runtime.h"
 
 namespace kz::monitor {
+
+class Agent;
+class Qga;
 
 // How long an operation that stands or falls with it waits for settle_host_data().
 inline constexpr std::chrono::minutes kSettleTime{10};
@@ -39,6 +40,9 @@ bool has_arrived(const store::RuntimeRecord& runtime);
 class ZoneRun {
   public:
     static Result<std::unique_ptr<ZoneRun>> open(const HostPaths& paths, const std::string& zone);
+    ~ZoneRun();
+    ZoneRun(const ZoneRun&) = delete;
+    ZoneRun& operator=(const ZoneRun&) = delete;
 
     const std::string& zone() const { return zone_; }
     const HostPaths& paths() const { return registry_.paths(); }

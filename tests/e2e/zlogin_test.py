@@ -14,6 +14,7 @@ import time
 import unittest
 
 from harness import LabCase, Zone, wait_until
+from processes import monitor_of
 
 PROMPT = r"ant1:[^ ]*# "
 NO_AGENT = "zlogin: no agent answers in the zone; use its console: zlogin -C ant1\n"
@@ -185,9 +186,7 @@ class Logins(ZloginCase):
         with self.login() as terminal:
             terminal.send_line("trap 'stty size' WINCH; echo ready")
             terminal.expect(r"ready\r*\n")
-            import fcntl
-            import termios
-            fcntl.ioctl(terminal._master, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 120, 0, 0))
+            terminal.resize(50, 120)
             terminal.send_line("")
             terminal.expect("50 120")
 
@@ -202,8 +201,9 @@ class Logins(ZloginCase):
 
     def test_keys_are_characters(self):
         with self.login() as terminal:
-            terminal.send_line("sleep 1000")
-            terminal.expect(r"sleep 1000\r*\n")
+            terminal.send_line("cat")
+            terminal.send_line("it runs")
+            terminal.expect(r"it runs\r*\nit runs\r*\n")
             terminal.send("\x03")
             terminal.expect(PROMPT)
 
@@ -224,7 +224,6 @@ class Logins(ZloginCase):
         wait_until(lambda: self.zlogin("ant1", "true", check=False).returncode == 0, "the agent")
 
     def test_monitor_that_is_replaced(self):
-        from processes import monitor_of
         with self.login() as terminal:
             monitor_of(self.zone).kill()
             terminal.expect(r"closed\]")

@@ -116,6 +116,10 @@ class Terminal:
         """As typed, with the Enter key."""
         self.send(text + "\r")
 
+    def resize(self, rows, columns):
+        """As a window that is dragged: the program gets SIGWINCH."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def lines(self):
         """Complete lines of the output so far: (time at which the end of the line came, text)."""
         with self._changed:
