@@ -100,6 +100,7 @@ void Agent::detach(const std::string& why) {
 
 void Agent::port_changed(bool open) {
     const std::lock_guard lock(mutex_);
+    hello_outstanding_ = false;
     port_open_ = open && port_;
     if (port_open_) {
         hello_at_ = Clock::now();
@@ -271,6 +272,7 @@ void Agent::act_on(const AgentSessions::Happened& happened) {
         log_.info("agent: {}", sessions_.agent());
         own_report_ = store::GuestReport{sessions_.agent(), false, {}};
         hello_at_.reset();
+        hello_outstanding_ = false;
         if (clock_in_hello_) ask_clock(1);
     }
     if (happened.notice && own_report_) {
@@ -283,7 +285,8 @@ void Agent::act_on(const AgentSessions::Happened& happened) {
         if (number == kClockCall) clock_answered(answer);
         if (const auto asked = calls_.find(number); asked != calls_.end()) asked->second = answer;
     }
-    if (happened.wants_hello) {
+    // An agent that has just started may say so after it was greeted.
+    if (happened.wants_hello && !hello_outstanding_) {
         own_report_.reset();
         clock_call_.reset();
         hello_at_ = Clock::now() + kHelloPause;
@@ -298,6 +301,7 @@ void Agent::hello() {
     std::array<Byte, 8> nonce{};
     if (!crypto::fill_random(nonce)) return;
     clock_in_hello_ = clock_due_;
+    hello_outstanding_ = true;
     sessions_.begin(load_le<std::uint64_t>(nonce.data()),
                     clock_due_ ? std::optional(wall_clock_ns()) : std::nullopt);
 }

@@ -118,6 +118,7 @@ class Agent {
     AgentSessions sessions_;
     std::list<Client> clients_;
     std::optional<Clock::time_point> hello_at_;
+    bool hello_outstanding_ = false;  // it was said, and nobody has answered
     bool clock_due_ = false;
     bool clock_in_hello_ = false;
     std::optional<ClockCall> clock_call_;
