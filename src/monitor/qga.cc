@@ -5,6 +5,8 @@
 #include <array>
 #include <vector>
 
+#include "crypto/random.h"
+
 namespace kz::monitor {
 namespace {
 
@@ -179,7 +181,10 @@ Result<std::string> Qga::read_line(Deadline deadline) {
 
 Result<void> Qga::synchronize(Deadline deadline) {
     input_.clear();
-    const std::uint32_t id = ++syncs_;
+    // Not one that an answer to somebody else can have.
+    std::array<Byte, 4> random{};
+    KZ_CHECK(crypto::fill_random(random));
+    const std::uint32_t id = load_le<std::uint32_t>(random.data()) >> 1;
     {
         const std::lock_guard lock(mutex_);
         if (!open_) return fail(Errc::unavailable, "no agent answers in the zone");

@@ -57,7 +57,6 @@ class Qga {
 
     std::mutex talk_;    // one command at a time
     std::string input_;  // by talk_
-    std::uint32_t syncs_ = 0;
 
     mutable std::mutex mutex_;
     std::condition_variable_any changed_;
