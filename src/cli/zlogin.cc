@@ -34,8 +34,8 @@ constexpr const char* kHelp =
     "  -d         leave when the zone halts\n"
     "  -e C       the escape character (default ~): C. at the start of a line leaves\n"
     "  -E         no escape character\n"
-    "  A utility and its arguments are joined with blanks and run by the user's shell; its standard input, output,\n"
-    "  error and its exit status are zlogin's. The zone needs no network, but the agent kz-agent.\n";
+    "  A utility and its arguments are joined with blanks and run by the user's shell; its standard input,\n"
+    "  output, error and its exit status are zlogin's. The zone needs no network, but the agent kz-agent.\n";
 
 constexpr std::chrono::seconds kHelloTime{5};
 // While the zone has no monitor its socket is looked for anew this often, should inotify have nothing to say.
