@@ -201,7 +201,9 @@ class Logins(ZloginCase):
 
     def test_keys_are_characters(self):
         with self.login() as terminal:
-            terminal.send_line("cat")
+            # What is typed while the shell's own line editor has the terminal is not seen by others as it was typed.
+            terminal.send_line("echo 'on'e; cat")
+            terminal.expect(r"\none\r*\n")
             terminal.send_line("it runs")
             terminal.expect(r"it runs\r*\nit runs\r*\n")
             terminal.send("\x03")
