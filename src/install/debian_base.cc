@@ -46,7 +46,8 @@ Result<void> run_mmdebstrap(std::vector<std::string> argv, const AptSources& sou
     if (sources.newest > 0) options.environment.emplace("SOURCE_DATE_EPOCH", std::to_string(sources.newest));
     const auto tell = [&](std::string_view line) {
         if (activity.detail) activity.detail(line);
-        if (line.starts_with("I: ") && activity.progress) activity.progress(line.substr(3));
+        const bool news = line.starts_with("I: ") && !line.starts_with("I: main()");
+        if (news && activity.progress) activity.progress(line.substr(3));
         // apt's reason is worth more than mmdebstrap's "apt-get update failed".
         if (line.starts_with("E: ") && complaint.empty()) complaint = line.substr(3);
     };
