@@ -204,15 +204,17 @@ int run_command(const ZoneadmCommand& command, client::Client& client, const Glo
 }  // namespace
 
 void zoneadm_message(const std::string& zone, std::string_view text) {
+    bool announced = false;
     for (const std::string& line : split(text, '\n')) {
         // Findings stand by themselves below the message that announces them, as with the original.
-        if (line.starts_with("error: ") || line.starts_with("warning: ")) {
+        if (announced && (line.starts_with("error: ") || line.starts_with("warning: "))) {
             fmt::print(stderr, "{}\n", line);
         } else if (zone.empty()) {
             fmt::print(stderr, "zoneadm: {}\n", line);
         } else {
             fmt::print(stderr, "zoneadm: zone '{}': {}\n", zone, line);
         }
+        announced = true;
     }
 }
 

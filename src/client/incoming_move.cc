@@ -10,6 +10,7 @@
 #include "migrate/checks.h"
 #include "os/process.h"
 #include "store/boot_disk.h"
+#include "store/journal.h"
 #include "zone/names.h"
 #include "zonecfg/parse_export.h"
 
@@ -176,7 +177,20 @@ Result<Json> IncomingMove::adopt() {
     if (data.suspend) aux.insert(zone::Aux::suspended);
     KZ_CHECK(locked.put_state(zone::State::installed, {}, aux));
     step_ = Step::adopted;
+    note_arrival();
     return Json::object();
+}
+
+// The zone is here, whether or not that can be noted.
+void IncomingMove::note_arrival() const {
+    [[maybe_unused]] const Result<void> noted =
+        store::append_journal(client_.paths(), zone_, migrate::move_kind_name(offer_.kind),
+                              {{"direction", "in"},
+                               {"bytes", 0},
+                               {"cipher", "-"},
+                               {"connections", 0},
+                               {"peer", offer_.source.host_name},
+                               {"migration_id", offer_.migration_id}});
 }
 
 Result<Json> IncomingMove::start() {

@@ -45,6 +45,7 @@ class IncomingMove {
     Result<void> require(Step step) const;
     Result<void> import_configuration();
     Result<Json> ask(std::string_view operation, Json request, int cancel_fd = -1);
+    void note_arrival() const;
     void remove_import();
 
     Client& client_;

@@ -3,7 +3,7 @@
 #include "client/locked_zone.h"
 #include "client/storage.h"
 #include "monitor/control.h"
-#include "os/process.h"
+#include "os/zone_daemon.h"
 
 namespace kz::client {
 namespace {
@@ -20,7 +20,7 @@ Result<void> start_monitor(const HostPaths& paths, const std::string& zone,
     std::vector<std::string> argv{HostPaths::program("zoneadmd").string(), "-R", paths.root().string(), "-z",
                                   zone};
     argv.insert(argv.end(), options.begin(), options.end());
-    return spawn_daemon(std::move(argv), {}, Deadline::after(kStartTime));
+    return spawn_zone_daemon(paths, {.zone = zone, .argv = std::move(argv)}, Deadline::after(kStartTime));
 }
 
 // A machine that a killed monitor left behind gets a new one, which brings it to a definite state.

@@ -1,5 +1,6 @@
 // migrate: chooses the kind of move; live moves are the monitor's, warm and cold ones are made here. A zone
 // that runs and is to move warm is suspended first, and resumes at the destination.
+#include "base/text.h"
 #include "client/client.h"
 #include "client/destination.h"
 #include "client/disk_move.h"
@@ -16,6 +17,8 @@ namespace {
 using migrate::MoveKind;
 
 constexpr std::chrono::seconds kCallTime{60};
+constexpr std::size_t kMaxCiphers = 64;
+constexpr std::size_t kMaxCipherName = 64;
 
 Result<MoveKind> choose_kind(const std::string& type, const store::ZoneStatus& status) {
     const bool running = status.state == zone::State::running;
@@ -52,6 +55,23 @@ Result<void> check_shareable(const zone::Config& config) {
     return {};
 }
 
+Result<std::vector<std::string>> ask_ciphers(Destination& destination, const Reporter& reporter) {
+    KZ_TRY(const Json host, destination.peer().call("GET", "/api/1/migration-ciphers", nullptr, kCallTime,
+                                                    reporter.cancel_fd));
+    if (!host.is_object() || !host.contains("ciphers"))
+        return fail(Errc::protocol, "the other host did not say which ciphers it has");
+    return migrate::peer_texts(host, "ciphers", kMaxCiphers, kMaxCipherName);
+}
+
+// Of one that is not known here the destination says what there is to choose from.
+Result<void> check_cipher_name(const std::string& name, Destination& destination, const Reporter& reporter) {
+    if (name.empty() || crypto::parse_cipher(name)) return {};
+    KZ_TRY(const std::vector<std::string> theirs, ask_ciphers(destination, reporter));
+    KZ_CHECK(migrate::check_cipher(name, theirs));
+    return fail(Errc::unsupported, "cipher {} not supported by source\nsource supports: {}", name,
+                join(migrate::cipher_names(), " "));
+}
+
 Result<Json> dry_run_outcome(DiskMove& move, const Result<void>& prepared, const Reporter& reporter) {
     if (prepared) reporter.say("Dry-run migration successful.");
     move.undo();
@@ -64,27 +84,19 @@ Result<Json> dry_run_outcome(DiskMove& move, const Result<void>& prepared, const
 Result<std::vector<std::string>> Client::destination_ciphers(const MigrateOptions& options,
                                                              const Reporter& reporter) {
     KZ_TRY(Destination destination, Destination::connect(paths(), options, reporter, /*live=*/false));
-    KZ_TRY(const Json host, destination.peer().call("GET", "/api/1/migration-ciphers", nullptr, kCallTime,
-                                                    reporter.cancel_fd));
-    std::vector<std::string> names;
-    if (!host.is_object() || !host.contains("ciphers") || !host["ciphers"].is_array())
-        return fail(Errc::protocol, "the other host did not say which ciphers it has");
-    for (const Json& name : host["ciphers"]) {
-        if (name.is_string()) names.push_back(name.get<std::string>());
-    }
-    return names;
+    return ask_ciphers(destination, reporter);
 }
 
 Result<Json> Client::migrate(const std::string& zone, const MigrateOptions& options,
                              const Reporter& reporter) {
     KZ_CHECK(migrate::PeerAddress::parse(options.destination));
-    if (!options.cipher.empty()) KZ_CHECK(crypto::parse_cipher(options.cipher));
     KZ_TRY(const store::ZoneStatus status, store::status_of(registry_, zone));
     KZ_TRY(const MoveKind kind, choose_kind(options.type, status));
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     KZ_CHECK(check_shareable(config));
     const bool live = kind == MoveKind::live;
     KZ_TRY(Destination destination, Destination::connect(paths(), options, reporter, live));
+    KZ_CHECK(check_cipher_name(options.cipher, destination, reporter));
     Result<Json> report = live ? move_running(zone, options, destination, reporter)
                                : move_disk(zone, kind, options, destination, reporter);
     if (!report) return std::unexpected(destination.explain(std::move(report).error()));
@@ -165,7 +177,8 @@ Result<Json> Client::hand_over(const std::string& zone, MoveKind kind, bool dry_
     committed = true;
     const Result<void> adopted = move.adopt();
     KZ_CHECK(locked.put_state(zone::State::configured));
-    Json report{{"bytes", 0},
+    Json report{{"direction", "out"},
+                {"bytes", 0},
                 {"cipher", "-"},
                 {"connections", 0},
                 {"peer", move.destination()},

@@ -191,8 +191,14 @@ void network(const Offer& offer, const HostFacts& facts, Findings& out) {
             out.errors.push_back("destination: " + anet.problem);
             continue;
         }
-        if (anet.bridged) continue;
         const bool has_one = std::ranges::find(offer.facts.bridged, anet.id) != offer.facts.bridged.end();
+        if (!has_one && has_memory_to_move(offer)) {
+            out.warnings.push_back(fmt::format(
+                "source: anet {}: it uses user-mode networking; its connections are lost by the move",
+                anet.id));
+            continue;
+        }
+        if (anet.bridged) continue;
         find(out, has_one && offer.kind == MoveKind::live,
              fmt::format(
                  "destination: anet {}: there is no bridge; the zone would have QEMU's user-mode network, "
@@ -294,7 +300,7 @@ ClockOffset clock_offset(const CallTimes& here, const Acceptance& there) {
 
 Findings check_acceptance(const Offer& offer, const Acceptance& acceptance, const CallTimes& times) {
     Findings out = acceptance.findings;
-    if (!check_cipher(offer.cipher, acceptance.ciphers)) {
+    if (!check_cipher(crypto::cipher_name(offer.cipher), acceptance.ciphers)) {
         out.errors.push_back(fmt::format("cipher {} not supported by destination, which supports: {}",
                                          crypto::cipher_name(offer.cipher), join(acceptance.ciphers, " ")));
     }
@@ -314,7 +320,7 @@ Findings check_acceptance(const Offer& offer, const Acceptance& acceptance, cons
 
 Result<void> conclude(const Offer& offer, const Acceptance& acceptance, const Findings& findings) {
     if (findings.errors.empty()) return {};
-    const Result<void> cipher = check_cipher(offer.cipher, acceptance.ciphers);
+    const Result<void> cipher = check_cipher(crypto::cipher_name(offer.cipher), acceptance.ciphers);
     if (!cipher && findings.errors.size() == 1) return cipher;
     std::string text(kCheckFailed);
     for (const std::string& each : findings.errors)
@@ -322,8 +328,13 @@ Result<void> conclude(const Offer& offer, const Acceptance& acceptance, const Fi
     return fail(Errc::wrong_state, "{}", text);
 }
 
+bool speaks_for_itself(const Error& error) {
+    return error.message().starts_with(kCheckFailed) ||
+           (error.code() == Errc::unsupported && error.message().starts_with(kCipherRefused));
+}
+
 Error migration_failed(Error cause, std::string_view outcome) {
-    if (cause.message().starts_with(kCheckFailed)) return cause;
+    if (speaks_for_itself(cause)) return cause;
     Error failed = std::move(cause).context("migration failed");
     return outcome.empty() ? failed : std::move(failed).append(outcome);
 }

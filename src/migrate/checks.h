@@ -105,8 +105,10 @@ Findings check_acceptance(const Offer& offer, const Acceptance& acceptance, cons
 // each; the original's two lines when a missing cipher is all that there is.
 Result<void> conclude(const Offer& offer, const Acceptance& acceptance, const Findings& findings);
 
-// "migration failed: CAUSE; OUTCOME" (where there is one), but for conclude()'s, which speaks for itself:
-// nothing had begun.
+// Whether it is an error of conclude(): nothing had begun, so there is no outcome to tell of.
+bool speaks_for_itself(const Error& error);
+
+// "migration failed: CAUSE; OUTCOME" (where there is one), but for what speaks for itself.
 Error migration_failed(Error cause, std::string_view outcome = {});
 
 }  // namespace kz::migrate

@@ -28,6 +28,21 @@ std::string rate_text(std::uint64_t bytes_per_second) {
     return fmt::format("{:.1f} MB/s", static_cast<double>(bytes_per_second) / 1e6);
 }
 
+bool is_limited(const ForecastFacts& facts) {
+    return facts.allowed_bytes_per_second != 0 &&
+           facts.allowed_bytes_per_second < facts.link_bytes_per_second;
+}
+
+std::uint64_t usable_rate(const ForecastFacts& facts) {
+    return is_limited(facts) ? facts.allowed_bytes_per_second : facts.link_bytes_per_second;
+}
+
+std::string link_text(const ForecastFacts& facts) {
+    const std::string link = "the link carries " + rate_text(facts.link_bytes_per_second);
+    if (!is_limited(facts)) return link;
+    return fmt::format("{}, of which {} are allowed", link, rate_text(facts.allowed_bytes_per_second));
+}
+
 std::string changes_text(const ForecastFacts& facts) {
     if (!facts.dirty_bytes_per_second) return "how fast memory changes was not measured";
     return "memory changes at " + rate_text(*facts.dirty_bytes_per_second);
@@ -38,7 +53,7 @@ std::string changes_text(const ForecastFacts& facts) {
 Forecast forecast(const ForecastFacts& facts) {
     Forecast result;
     const auto memory = static_cast<double>(facts.memory_bytes);
-    const double rate = std::max(1.0, static_cast<double>(facts.link_bytes_per_second));
+    const double rate = std::max(1.0, static_cast<double>(usable_rate(facts)));
     const auto dirty = static_cast<double>(facts.dirty_bytes_per_second.value_or(0));
     const double fits = rate * static_cast<double>(facts.max_pause.count()) / 1000;
     double left = memory;
@@ -59,8 +74,7 @@ Forecast forecast(const ForecastFacts& facts) {
 }
 
 std::string forecast_text(const ForecastFacts& facts, const Forecast& result) {
-    const std::string measured = fmt::format("Measured: the link carries {}, {}.",
-                                             rate_text(facts.link_bytes_per_second), changes_text(facts));
+    const std::string measured = fmt::format("Measured: {}, {}.", link_text(facts), changes_text(facts));
     if (result.converges) {
         return fmt::format("{}\nForecast: {} MiB in {:.1f} s, {} passes, a pause of {} ms for memory.",
                            measured, result.bytes >> 20, static_cast<double>(result.time.count()) / 1000,
@@ -68,9 +82,9 @@ std::string forecast_text(const ForecastFacts& facts, const Forecast& result) {
     }
     return fmt::format(
         "{}\nForecast: it will not converge within a pause of {} ms unless the guest is slowed down or its "
-        "memory "
-        "compresses well.\nWhat helps: --max-pause {}, --deadline S --on-deadline force, or a faster link.",
-        measured, facts.max_pause.count(), result.pause.count());
+        "memory compresses well.\nWhat helps: --max-pause {}, --deadline S --on-deadline force, or {}.",
+        measured, facts.max_pause.count(), result.pause.count(),
+        is_limited(facts) ? "more --bandwidth" : "a faster link");
 }
 
 Json forecast_json(const ForecastFacts& facts, const Forecast& result) {
@@ -82,7 +96,8 @@ Json forecast_json(const ForecastFacts& facts, const Forecast& result) {
             {"memory_bytes", facts.memory_bytes},
             {"dirty_bytes_per_second",
              facts.dirty_bytes_per_second ? Json(*facts.dirty_bytes_per_second) : Json()},
-            {"link_bytes_per_second", facts.link_bytes_per_second}};
+            {"link_bytes_per_second", facts.link_bytes_per_second},
+            {"allowed_bytes_per_second", facts.allowed_bytes_per_second}};
 }
 
 Result<std::optional<std::uint64_t>> measure_dirty_rate(qemu::Qmp& qmp, std::uint64_t memory_bytes,

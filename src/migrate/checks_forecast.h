@@ -21,6 +21,7 @@ struct ForecastFacts {
     // Nothing: it could not be measured, and is taken for none.
     std::optional<std::uint64_t> dirty_bytes_per_second{};
     std::uint64_t link_bytes_per_second = 0;
+    std::uint64_t allowed_bytes_per_second = 0;  // what the administrator lets the move have; 0: all there is
     std::chrono::milliseconds max_pause{300};
 };
 

@@ -115,6 +115,7 @@ Result<Offer> Offer::from_json(const Json& json) {
     offer.machine_layout = static_cast<unsigned>(layout.value_or(1));
     KZ_TRY(offer.cpus, cpus_from(json));
     KZ_TRY(const std::string cipher, from_peer(json_text(json, "cipher")));
+    KZ_CHECK(check_cipher(cipher, cipher_names()));
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
     KZ_TRY(const Json* facts, from_peer(json_optional_object(json, "facts")));
     if (facts == nullptr) return fail(Errc::protocol, "the other host did not send the facts of its zone");
@@ -217,11 +218,10 @@ std::vector<std::string> cipher_names() {
     return names;
 }
 
-Result<void> check_cipher(crypto::Cipher cipher, const std::vector<std::string>& destination_ciphers) {
-    if (std::ranges::find(destination_ciphers, crypto::cipher_name(cipher)) != destination_ciphers.end())
-        return {};
-    return fail(Errc::unsupported, "cipher {} not supported by destination\ndestination supports: {}",
-                crypto::cipher_name(cipher), join(destination_ciphers, " "));
+Result<void> check_cipher(std::string_view name, const std::vector<std::string>& destination_ciphers) {
+    if (std::ranges::find(destination_ciphers, name) != destination_ciphers.end()) return {};
+    return fail(Errc::unsupported, "{}{} not supported by destination\ndestination supports: {}",
+                kCipherRefused, plain_text(name, kMaxCipherName), join(destination_ciphers, " "));
 }
 
 }  // namespace kz::migrate

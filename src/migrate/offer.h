@@ -34,6 +34,9 @@ namespace kz::migrate {
 
 inline constexpr std::uint64_t kHandoverProtocol = 1;
 
+// How the refusal of a cipher begins.
+inline constexpr std::string_view kCipherRefused = "cipher ";
+
 enum class MoveKind { live = 1, warm, cold };
 std::string_view move_kind_name(MoveKind kind);
 
@@ -97,8 +100,9 @@ struct Session {
 unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there,
                             unsigned wanted);
 
-// The original's two lines when the destination lacks the cipher.
-Result<void> check_cipher(crypto::Cipher cipher, const std::vector<std::string>& destination_ciphers);
+// The original's two lines when the destination lacks the cipher; Errc::unsupported. A name of another
+// host's, or of a user's, may be of a cipher that nobody here knows.
+Result<void> check_cipher(std::string_view name, const std::vector<std::string>& destination_ciphers);
 std::vector<std::string> cipher_names();
 
 }  // namespace kz::migrate

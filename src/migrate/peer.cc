@@ -127,7 +127,7 @@ Result<Json> Peer::call(std::string_view method, std::string_view target, const 
     if (!is_token(method) || !is_token(target) || !target.starts_with('/'))
         return fail(Errc::invalid_argument, "'{} {}' is not a request", method, target);
     const HttpRequest request{std::string(method), std::string(target),
-                              body.is_null() ? "" : render_json(body)};
+                              body.is_null() ? WipedText() : WipedText(render_json(body))};
     const auto response =
         impl_->exchange(render_request(request, impl_->address.host), Deadline::after(timeout), cancel_fd);
     if (!response) return std::unexpected(response.error());

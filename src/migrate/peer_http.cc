@@ -1,18 +1,21 @@
 #include "migrate/peer_http.h"
 
-#include <array>
+#include <algorithm>
 #include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "base/secret.h"
+
 namespace kz::migrate {
 namespace {
 
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using RequestParser = http::request_parser<http::string_body>;
+using WipedBody = http::basic_string_body<char, std::char_traits<char>, WipingAllocator<char>>;
+using RequestParser = http::request_parser<WipedBody>;
 using ResponseParser = http::response_parser<http::string_body>;
 
 constexpr unsigned kHttp11 = 11;
@@ -25,9 +28,9 @@ beast::string_view boost_view(std::string_view text) {
     return {text.data(), text.size()};
 }
 
-template <bool IsRequest>
-std::string serialize(http::message<IsRequest, http::string_body>& message) {
-    http::serializer<IsRequest, http::string_body> serializer(message);
+template <bool IsRequest, typename BodyType>
+std::string serialize(http::message<IsRequest, BodyType>& message) {
+    http::serializer<IsRequest, BodyType> serializer(message);
     std::string out;
     beast::error_code failure;
     const auto append = [&](beast::error_code& status, const auto& buffers) {
@@ -53,20 +56,28 @@ std::unexpected<Error> parse_failure(const beast::error_code& status) {
     return fail(Errc::protocol, "HTTP: {}", status.message());
 }
 
+// Takes from the front what was parsed, and leaves nothing of it behind.
+void take(WipedText& buffer, std::size_t size) {
+    const std::size_t left = buffer.size() - size;
+    std::ranges::copy(std::string_view(buffer).substr(size), buffer.begin());
+    ::explicit_bzero(buffer.data() + left, size);
+    buffer.resize(left);
+}
+
 // Reads from the transport into `parser` until the message is whole; `buffer` has what came already and keeps
 // what comes after it.
 template <typename Parser>
-Result<void> read_message(Parser& parser, std::string& buffer, const HttpLimits& limits, Transport& transport,
+Result<void> read_message(Parser& parser, WipedText& buffer, const HttpLimits& limits, Transport& transport,
                           Deadline deadline, int cancel_fd) {
     // The header alone at first: it says whether the body is one that is taken.
     parser.eager(false);
     parser.header_limit(limits.header);
     parser.body_limit(limits.body);
-    std::array<Byte, kReadSize> chunk;
+    Secret chunk = Secret::of_size(kReadSize);
     while (true) {
         beast::error_code status;
         const std::size_t used = parser.put(boost::asio::const_buffer(buffer.data(), buffer.size()), status);
-        buffer.erase(0, used);
+        take(buffer, used);
         if (parser.is_done()) return {};
         if (status && status != http::error::need_more) return parse_failure(status);
         if (parser.is_header_done() && !parser.eager()) {
@@ -75,8 +86,8 @@ Result<void> read_message(Parser& parser, std::string& buffer, const HttpLimits&
             if (!buffer.empty()) continue;
         }
         if (buffer.size() > limits.header + kBufferSlack) return parse_failure(http::error::buffer_overflow);
-        KZ_TRY(const std::size_t got, transport.read_some(chunk, deadline, cancel_fd));
-        buffer += as_text(ByteView(chunk).first(got));
+        KZ_TRY(const std::size_t got, transport.read_some(chunk.mutable_view(), deadline, cancel_fd));
+        buffer += as_text(chunk.view().first(got));
         if (got != 0) continue;
         // put_eof() may only be told of the end of a message that has begun.
         if (!parser.got_some()) return parse_failure(http::error::end_of_stream);
@@ -90,7 +101,7 @@ Result<void> read_message(Parser& parser, std::string& buffer, const HttpLimits&
 }  // namespace
 
 std::string render_request(const HttpRequest& request, std::string_view host) {
-    http::request<http::string_body> message;
+    http::request<WipedBody> message;
     message.version(kHttp11);
     message.method_string(boost_view(request.method));
     message.target(boost_view(request.target));
@@ -120,9 +131,9 @@ std::string render_response(const HttpResponse& response) {
 
 Result<bool> HttpReader::wait(Transport& transport, Deadline deadline, int cancel_fd) {
     if (!buffer_.empty()) return true;
-    std::array<Byte, kReadSize> chunk;
-    KZ_TRY(const std::size_t got, transport.read_some(chunk, deadline, cancel_fd));
-    buffer_ = as_text(ByteView(chunk).first(got));
+    Secret chunk = Secret::of_size(kReadSize);
+    KZ_TRY(const std::size_t got, transport.read_some(chunk.mutable_view(), deadline, cancel_fd));
+    buffer_ = as_text(chunk.view().first(got));
     return got != 0;
 }
 

@@ -6,11 +6,14 @@
 // Chunked ones are refused: nobody needs them here, and the parser for them (Boost 1.74) fails assertions on
 // input that is cut at the wrong place. No pipelining: a client sends its next request after it has the
 // answer to the last.
+//
+// A request may carry a password: what is read is wiped when it is done with. Answers carry none.
 #pragma once
 
 #include <string>
 #include <string_view>
 
+#include "base/wiped_text.h"
 #include "migrate/peer_transport.h"
 
 namespace kz::migrate {
@@ -23,7 +26,7 @@ struct HttpLimits {
 struct HttpRequest {
     std::string method;
     std::string target;
-    std::string body;
+    WipedText body;
     bool keep_alive = true;
 };
 
@@ -53,7 +56,7 @@ class HttpReader {
 
   private:
     HttpLimits limits_;
-    std::string buffer_;
+    WipedText buffer_;
 };
 
 }  // namespace kz::migrate

@@ -54,7 +54,7 @@ Secret render_login(std::string_view user, const Secret& password, std::string_v
     const Secret body = render_body(user, password);
     // The password takes the place of blanks, so that what renders a request never sees it.
     const std::string blank = render_request(
-        {.method = "POST", .target = "/api/1/login", .body = std::string(body.size(), ' ')}, host);
+        {.method = "POST", .target = "/api/1/login", .body = WipedText(body.size(), ' ')}, host);
     Secret request{as_bytes(blank)};
     std::ranges::copy(body.view(), request.mutable_view().last(body.size()).begin());
     return request;

@@ -14,6 +14,7 @@
 #include "os/fence.h"
 #include "os/file.h"
 #include "os/socket.h"
+#include "os/zone_daemon.h"
 
 namespace kz::monitor {
 namespace {
@@ -142,6 +143,8 @@ void Watch::start_monitor() {
     SpawnOptions options;
     options.argv = {
         HostPaths::program("zoneadmd").string(), "-R", paths_.root().string(), "-z", zone_, "--adopt"};
+    // A child of ours would end with us.
+    if (zones_are_units(paths_)) options.argv.emplace_back("--detach");
     options.new_session = true;
     Result<Process> started = Process::spawn(options);
     if (!started) return log_.error("starting a monitor: {}", started.error().message());
@@ -197,7 +200,9 @@ Result<GuardLink> GuardLink::open(const HostPaths& paths, const std::string& zon
                                         zone,
                                         "--guard",
                                         fmt::format("{}:{}", machine.pid, machine.start_time)};
-    KZ_CHECK_CONTEXT(spawn_daemon(argv, {}, Deadline::after(kStartTime)), "the machine's guard");
+    const ZoneDaemon guard{
+        .kind = ZoneDaemon::Kind::guard, .zone = zone, .machine = machine.pid, .argv = argv};
+    KZ_CHECK_CONTEXT(spawn_zone_daemon(paths, guard, Deadline::after(kStartTime)), "the machine's guard");
     KZ_TRY_CONTEXT(UniqueFd fd, unix_connect(socket, Deadline::after(kConnectTime)), "the machine's guard");
     return GuardLink(std::move(fd));
 }

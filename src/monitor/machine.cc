@@ -14,6 +14,7 @@
 #include "os/file.h"
 #include "os/io.h"
 #include "os/socket.h"
+#include "os/zone_daemon.h"
 #include "qemu/accel.h"
 #include "qemu/probe.h"
 
@@ -159,7 +160,9 @@ std::string log_tail(const Path& log_file) {
                                end - (start == std::string::npos ? 0 : start + 1) + 1);
 }
 
-std::optional<Cgroup> machine_cgroup(const std::string& zone, uid_t uid) {
+// Nothing where systemd gives it one, once it runs.
+std::optional<Cgroup> machine_cgroup(const HostPaths& paths, const std::string& zone, uid_t uid) {
+    if (zones_are_units(paths)) return std::nullopt;
     return Cgroup::create(fmt::format("{}-{}", zone, uid));
 }
 
@@ -218,7 +221,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     if (accel.group) options.groups.push_back(*accel.group);
     options.working_directory = folder;
     options.new_session = true;
-    const std::optional<Cgroup> cgroup = machine_cgroup(zone, uid);
+    const std::optional<Cgroup> cgroup = machine_cgroup(paths, zone, uid);
     if (cgroup) options.cgroup = cgroup->folder();
     KZ_TRY(Process process, Process::spawn(options));
     std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, spec.layout, folder));
@@ -227,6 +230,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
         machine->announcer_.add(std::move(wire));
     machine->uid_ = uid;
     machine->cgroup_ = cgroup;
+    if (zones_are_units(paths))
+        KZ_CHECK(place_machine(zone, machine->process_.identity().pid, Deadline::after(kStartTime)));
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
     Result<std::unique_ptr<qemu::Qmp>> qmp =
         qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers));
@@ -249,7 +254,7 @@ Result<std::unique_ptr<Machine>> Machine::adopt(const std::string& zone, Process
     struct stat status{};
     if (::stat(machine->folder_.c_str(), &status) < 0) return fail_errno(errno, machine->folder_.string());
     machine->uid_ = status.st_uid;
-    machine->cgroup_ = machine_cgroup(zone, machine->uid_);
+    machine->cgroup_ = machine_cgroup(paths, zone, machine->uid_);
     KZ_TRY(UniqueFd socket, unix_connect(qmp_socket(paths, zone), Deadline::after(kStartTime)));
     KZ_TRY(machine->qmp_,
            qemu::Qmp::attach(std::move(socket), Deadline::after(kStartTime), std::move(handlers)));

@@ -15,12 +15,14 @@
 #include "monitor/start.h"
 #include "monitor/zone_run.h"
 #include "os/process.h"
+#include "os/zone_daemon.h"
 
 namespace kz::monitor {
 namespace {
 
 constexpr std::chrono::seconds kLockTime{10};
 constexpr std::chrono::seconds kFlushTime{2};
+constexpr std::chrono::seconds kDetachTime{30};
 constexpr int kIdleTimeMs = 60'000;
 constexpr int kArrivalLookMs = 2'000;
 
@@ -31,6 +33,7 @@ struct Options {
     std::string zone;
     Mode mode = Mode::boot;
     BootRequest boot;
+    bool detach = false;      // start a monitor that is nobody's child, and end
     ProcessIdentity guarded;  // by Mode::guard
 };
 
@@ -48,6 +51,7 @@ std::optional<Options> read_options(int argc, char** argv) {
                                       option{"adopt", no_argument, nullptr, 'a'},
                                       option{"discard-image", no_argument, nullptr, 'd'},
                                       option{"eager", no_argument, nullptr, 'e'},
+                                      option{"detach", no_argument, nullptr, 'D'},
                                       option{"guard", required_argument, nullptr, 'g'},
                                       option{"boot-args", required_argument, nullptr, 'b'},
                                       option{nullptr, 0, nullptr, 0}};
@@ -75,6 +79,9 @@ std::optional<Options> read_options(int argc, char** argv) {
             case 'e':
                 options.boot.eager = true;
                 break;
+            case 'D':
+                options.detach = true;
+                break;
             case 'g': {
                 const auto machine = parse_identity(::optarg);
                 if (!machine) return std::nullopt;
@@ -90,6 +97,8 @@ std::optional<Options> read_options(int argc, char** argv) {
         }
     }
     if (options.zone.empty() || ::optind != argc) return std::nullopt;
+    // The guard's way to a monitor; whoever else wants one waits for it (client/client.h).
+    if (options.detach && options.mode != Mode::adopt) return std::nullopt;
     return options;
 }
 
@@ -267,6 +276,13 @@ Result<void> supervise(const HostPaths& paths, const Options& options, int signa
     return {};
 }
 
+Result<void> start_detached(const HostPaths& paths, const std::string& zone) {
+    const std::string program = HostPaths::program("zoneadmd").string();
+    return spawn_zone_daemon(
+        paths, {.zone = zone, .argv = {program, "-R", paths.root().string(), "-z", zone, "--adopt"}},
+        Deadline::after(kDetachTime));
+}
+
 }  // namespace
 
 int monitor_main(int argc, char** argv) {
@@ -274,14 +290,15 @@ int monitor_main(int argc, char** argv) {
     if (!options) {
         fmt::print(
             stderr,
-            "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt] [--discard-image] [--eager] "
-            "[--boot-args ARGS]\n"
+            "usage: zoneadmd -z zonename [-R root] [--ready|--incoming|--adopt [--detach]] [--discard-image] "
+            "[--eager] [--boot-args ARGS]\n"
             "       zoneadmd -z zonename [-R root] --guard PID:START\n");
         return 2;
     }
     const auto run = [&]() -> Result<void> {
         KZ_TRY(const HostPaths paths, HostPaths::from_environment(options->root));
         if (options->mode == Mode::guard) return guard_machine(paths, options->zone, options->guarded);
+        if (options->detach) return start_detached(paths, options->zone);
         KZ_TRY(const UniqueFd signals, block_signals());
         return supervise(paths, *options, signals.get());
     };

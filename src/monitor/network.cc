@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "os/announce.h"
 #include "os/network.h"
+#include "zone/bandwidth.h"
 
 namespace kz::monitor {
 namespace {
@@ -24,6 +25,26 @@ Result<std::vector<Bytes>> announcements_of(const std::string& mac, const zone::
         frames.push_back(std::move(frame));
     }
     return frames;
+}
+
+bool wants_protection(const zone::Anet& anet, std::string_view kind) {
+    const std::vector<std::string> kinds = split(anet.link_protection, ',');
+    return std::ranges::find(kinds, kind) != kinds.end();
+}
+
+Result<LinkProtection> protection_of(const std::string& mac, const zone::Anet& anet) {
+    LinkProtection protection;
+    protection.known_kinds = wants_protection(anet, "restricted");
+    if (wants_protection(anet, "mac-nospoof")) {
+        KZ_TRY(protection.source, parse_mac_address(mac));
+    }
+    if (!wants_protection(anet, "ip-nospoof")) return protection;
+    if (anet.allowed_address.empty())
+        return fail(Errc::invalid_argument,
+                    "link-protection ip-nospoof needs an allowed-address: nobody else says which it is");
+    for (const std::string& address : split(anet.allowed_address, ','))
+        protection.addresses.emplace_back(trim(address));
+    return protection;
 }
 
 }  // namespace
@@ -83,12 +104,21 @@ Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& a
     if (connection.bridge.empty()) {
         connected.note = fmt::format(
             "anet {}: this host has no bridge; using user-mode networking, which nobody can connect to, and "
-            "whose connections are lost when the zone moves",
-            anet.id);
+            "whose connections are lost when the zone moves{}",
+            anet.id, anet.maxbw.empty() ? "" : "; maxbw is not applied");
         return connected;
     }
-    KZ_TRY_CONTEXT(Tap tap, create_tap(connection.bridge, anet.mtu, connection.vlan),
+    KZ_TRY_CONTEXT(const LinkProtection protection, protection_of(connected.nic.mac, anet),
                    fmt::format("anet {}", anet.id));
+    const std::uint64_t rate = zone::bandwidth_bytes(anet.maxbw);
+    KZ_TRY_CONTEXT(
+        Tap tap,
+        create_tap(
+            connection.bridge,
+            {.mtu = anet.mtu, .vlan = connection.vlan, .protection = protection, .bytes_per_second = rate}),
+        fmt::format("anet {}", anet.id));
+    if (wants_protection(anet, "dhcp-nospoof"))
+        connected.note = fmt::format("anet {}: link-protection dhcp-nospoof is not applied", anet.id);
     UniqueFd copy(::fcntl(tap.fd.get(), F_DUPFD_CLOEXEC, 3));
     if (!copy) return fail_errno(errno, "dup");
     KZ_TRY_CONTEXT(std::vector<Bytes> frames, announcements_of(connected.nic.mac, anet),

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "crypto/random.h"
+#include "migrate/checks.h"
 #include "migrate/checks_forecast.h"
 #include "migrate/checks_link.h"
 #include "migrate/convergence.h"
@@ -157,7 +158,6 @@ class Outgoing {
     unsigned connections_ = 1;
     std::unique_ptr<migrate::PumpGroup> pumps_;
     bool offered_ = false;
-    bool refused_ = false;  // by the checks
     migrate::LinkSpeed link_;
     bool outgoing_ = false;
     bool announced_ = false;
@@ -227,11 +227,8 @@ Result<void> Outgoing::check() {
         if (tried.error().code() == Errc::cancelled) return tried;
         answer.errors.push_back(tried.error().message());
     }
-    const Result<void> settled =
-        migrate::settle_checks({run_.config(), run_.paths(), run_.disk()}, offer_, answer,
-                               [this](const std::string& text) { caller_.message(text); });
-    refused_ = !settled;
-    return settled;
+    return migrate::settle_checks({run_.config(), run_.paths(), run_.disk()}, offer_, answer,
+                                  [this](const std::string& text) { caller_.message(text); });
 }
 
 // CONNECT has been done; CHECK, CONFIGURE, ATTACH, BOOT.
@@ -499,14 +496,14 @@ Error Outgoing::roll_back(Error cause) {
         outcome = go_on_here();
     }
     leave_destination();
-    if (refused_) return cause;
-    return std::move(cause).context("migration failed").append(outcome);
+    return migrate::migration_failed(std::move(cause), outcome);
 }
 
 // What a dry run says of the real one.
 Json Outgoing::foresee() {
     migrate::ForecastFacts facts{.memory_bytes = run_.config().memory_bytes(),
                                  .link_bytes_per_second = link_.bytes_per_second(),
+                                 .allowed_bytes_per_second = request_.bandwidth,
                                  .max_pause = request_.policy.max_pause};
     if (const auto touched = resident_bytes(run_.machine()->process().identity().pid))
         facts.memory_bytes = std::min(facts.memory_bytes, *touched);

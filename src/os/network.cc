@@ -27,13 +27,23 @@ Result<ifreq> request_for(const std::string& name) {
     return request;
 }
 
-Result<void> configure_tap(const std::string& tap, const std::string& bridge, std::optional<unsigned> mtu,
-                           std::optional<unsigned> vlan) {
+// What the machine may send is looked at before it is tagged, what reaches it is counted after its tag was
+// looked at.
+Result<void> guard_tap(const std::string& tap, const std::string& bridge, const TapOptions& options) {
+    KZ_TRY(TapPrograms programs, TapPrograms::open(tap));
+    KZ_CHECK_CONTEXT(protect_link(programs, options.protection), "link-protection");
+    if (options.vlan) KZ_CHECK(make_access_port(tap, bridge, *options.vlan, programs));
+    if (options.bytes_per_second != 0)
+        KZ_CHECK_CONTEXT(limit_rate(programs, options.bytes_per_second), "maxbw");
+    return {};
+}
+
+Result<void> configure_tap(const std::string& tap, const std::string& bridge, const TapOptions& options) {
     const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!control) return fail_errno(errno, "socket");
     KZ_TRY(ifreq on_tap, request_for(tap));
-    if (mtu) {
-        on_tap.ifr_mtu = static_cast<int>(*mtu);
+    if (options.mtu) {
+        on_tap.ifr_mtu = static_cast<int>(*options.mtu);
         if (::ioctl(control.get(), SIOCSIFMTU, &on_tap) < 0)
             return fail_errno(errno, fmt::format("setting the MTU of {}", tap));
     }
@@ -41,7 +51,7 @@ Result<void> configure_tap(const std::string& tap, const std::string& bridge, st
     on_bridge.ifr_ifindex = static_cast<int>(::if_nametoindex(tap.c_str()));
     if (::ioctl(control.get(), SIOCBRADDIF, &on_bridge) < 0)
         return fail_errno(errno, fmt::format("adding {} to bridge {}", tap, bridge));
-    if (vlan) KZ_CHECK(make_access_port(tap, bridge, *vlan));
+    KZ_CHECK(guard_tap(tap, bridge, options));
     on_tap.ifr_flags = IFF_UP;
     if (::ioctl(control.get(), SIOCSIFFLAGS, &on_tap) < 0)
         return fail_errno(errno, fmt::format("bringing {} up", tap));
@@ -72,7 +82,7 @@ bool interface_exists(const std::string& name) {
     return ::if_nametoindex(name.c_str()) != 0;
 }
 
-Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu, std::optional<unsigned> vlan) {
+Result<Tap> create_tap(const std::string& bridge, const TapOptions& options) {
     if (!interface_exists(bridge))
         return fail(Errc::not_found, "bridge '{}' does not exist on this host", bridge);
     KZ_TRY(UniqueFd fd, open_file("/dev/net/tun", O_RDWR | O_NONBLOCK));
@@ -81,7 +91,7 @@ Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu, s
     request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
     if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) return fail_errno(errno, "creating a tap");
     Tap tap{std::move(fd), request.ifr_name};
-    KZ_CHECK(configure_tap(tap.name, bridge, mtu, vlan));
+    KZ_CHECK(configure_tap(tap.name, bridge, options));
     return tap;
 }
 

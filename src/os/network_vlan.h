@@ -15,6 +15,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "os/bpf_program.h"
 
 namespace kz {
 
@@ -25,6 +26,8 @@ bool filters_vlans(const std::string& bridge);
 
 // The tap must be in the bridge, and down, so that no frame passes before. `vlan`: 1 to kMaxVlan.
 // Errors: Errc::unsupported where the kernel cannot do it.
-Result<void> make_access_port(const std::string& tap, const std::string& bridge, unsigned vlan);
+// `programs` are the tap's.
+Result<void> make_access_port(const std::string& tap, const std::string& bridge, unsigned vlan,
+                              TapPrograms& programs);
 
 }  // namespace kz

@@ -22,6 +22,7 @@ std::string key_of(const std::string& address) {
 
 std::chrono::seconds wait_after(unsigned failures) {
     constexpr unsigned kMaxShift = 9;
+    if (failures < LoginLimits::kFree) return std::chrono::seconds(0);
     return std::min(kLongestWait, std::chrono::seconds(1U << std::min(failures - 1, kMaxShift)));
 }
 

@@ -35,7 +35,11 @@ Result<unsigned> pick_slot(const SlotPair& pair) {
                     "both copies of the host data are damaged; to start over with new host data "
                     "(suspended memory is lost) use: attach -x initialize-hostdata");
     }
-    if (!current) return fail(Errc::not_found, "the disk holds no host data");
+    if (!current)
+        return fail(
+            Errc::not_found,
+            "the disk holds no host data; if the zone is on it all the same, make new ones (suspended "
+            "memory is lost) with: attach -x initialize-hostdata");
     if (!pair.slots[*current].authentic) return fail(Errc::permission, "Encryption key is incorrect.");
     return *current;
 }

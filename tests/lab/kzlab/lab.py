@@ -24,6 +24,7 @@ import time
 import uuid
 
 from . import namespaces, network
+from .booted import BootedHost
 from .namespaces import MARKER, LabError
 from .node import Node
 from .storage import NAME as STORAGE
@@ -60,6 +61,7 @@ class Lab:
         self._state = None
         self._reaper = None
         self._children = []  # holders that this process has to reap
+        self._booted = {}  # name -> BootedHost that stands in its place
         self._kept = False
 
     @classmethod
@@ -213,6 +215,8 @@ class Lab:
         return list(self._names)
 
     def node(self, name):
+        if name in self._booted:
+            return self._booted[name]
         record = (self._state or {}).get("holders", {}).get(name)
         if record is None:
             raise LabError(f"the lab in {self.folder} has no {name}; it has {', '.join(self._hosts())}")
@@ -250,6 +254,18 @@ class Lab:
             for daemon in ("kz-radd", "kz-migrd"):
                 self.node(name).run([daemon, "--daemon"], timeout=30)
 
+    def boot(self, name):
+        """A host with systemd as its PID 1 and kzones installed takes the node's place. The folder `shared` and the
+        packages are the lab's."""
+        cgroup = _cgroup_folder(self.folder)
+        if cgroup is None:
+            raise LabError("there is no cgroup v2 file system to boot a host in")
+        files = self.folder / ".lab" / f"booted-{name}"
+        shutil.copytree(self.folder / ".lab" / name, files, ignore=lambda _, names: set(names) - {"hosts", "hostname"})
+        self._booted[name] = BootedHost(self.node(name), files, cgroup / f"booted-{name}", self._binaries,
+                                        {self.shared: self.shared} | ({self._cache: "/var/cache/zones"} if self._cache else {}))
+        return self._booted[name]
+
     def status(self):
         """[(name, address, pid of the holder or None, number of its processes besides)]"""
         rows = []
@@ -271,6 +287,8 @@ class Lab:
         _check_folder(self.folder)
         if self._state is None:
             self._state = _read_state(self.folder)
+        while self._booted:
+            self._booted.popitem()[1].down()
         namespaces.end_members(self.folder, self._cookies())
         while self._children:
             self._children.pop().wait()

@@ -61,6 +61,22 @@ TEST(Forecast, AGuestThatIsFasterThanTheLinkDoesNotConverge) {
     EXPECT_EQ(forecast_json(facts, result)["converges"], false);
 }
 
+TEST(Forecast, WhatIsAllowedCountsWhereItIsLessThanTheLink) {
+    ForecastFacts facts{.memory_bytes = 1000 * kMega,
+                        .dirty_bytes_per_second = 30 * kMega,
+                        .link_bytes_per_second = 100 * kMega};
+    EXPECT_TRUE(forecast(facts).converges);
+    facts.allowed_bytes_per_second = 20 * kMega;
+    const Forecast result = forecast(facts);
+    EXPECT_FALSE(result.converges);
+    EXPECT_THAT(forecast_text(facts, result),
+                HasSubstr("the link carries 100.0 MB/s, of which 20.0 MB/s are allowed"));
+    EXPECT_THAT(forecast_text(facts, result), HasSubstr("or more --bandwidth"));
+    facts.allowed_bytes_per_second = 500 * kMega;
+    EXPECT_TRUE(forecast(facts).converges);
+    EXPECT_THAT(forecast_text(facts, forecast(facts)), Not(HasSubstr("allowed")));
+}
+
 TEST(Forecast, OneThatIsAsFastAsTheLinkDoesNotEither) {
     EXPECT_FALSE(forecast({.memory_bytes = 1000 * kMega,
                            .dirty_bytes_per_second = 95 * kMega,

@@ -279,7 +279,17 @@ TEST_F(ChecksTest, NoBridgeAtAllEndsConnections) {
     EXPECT_THAT(warning(), HasSubstr("there is no bridge"));
     offer_.kind = MoveKind::live;
     offer_.facts.bridged.clear();
-    EXPECT_THAT(warning(), HasSubstr("user-mode network")) << "it had none before either";
+    EXPECT_THAT(warning(),
+                HasSubstr("source: anet 0: it uses user-mode networking; its connections are lost"))
+        << "it had none before either";
+    facts_.anets[0].bridged = true;
+    EXPECT_THAT(warning(), HasSubstr("its connections are lost")) << "a bridge there does not help";
+}
+
+TEST_F(ChecksTest, AZoneThatBootsAfreshHasNoConnectionsToLose) {
+    offer_.kind = MoveKind::cold;
+    offer_.facts.bridged.clear();
+    EXPECT_THAT(check().warnings, IsEmpty());
 }
 
 // The disks

@@ -248,14 +248,14 @@ TEST(MemoryConnectionsTest, OnePerTwoGibibytesOfTheSmallerHost) {
 }
 
 TEST(CheckCipherTest, TheOriginalsTwoLines) {
-    EXPECT_TRUE(check_cipher(crypto::Cipher::aes_128_ccm, {"aes-128-gcm", "aes-128-ccm"}).has_value());
-    const Result<void> refused = check_cipher(crypto::Cipher::aes_256_gcm, {"aes-128-ccm", "aes-128-gcm"});
+    EXPECT_TRUE(check_cipher("aes-128-ccm", {"aes-128-gcm", "aes-128-ccm"}).has_value());
+    const Result<void> refused = check_cipher("aes-256-gcm", {"aes-128-ccm", "aes-128-gcm"});
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().code(), Errc::unsupported);
     EXPECT_EQ(refused.error().message(),
               "cipher aes-256-gcm not supported by destination\n"
               "destination supports: aes-128-ccm aes-128-gcm");
-    EXPECT_FALSE(check_cipher(crypto::Cipher::none, {}).has_value()) << "none is offered, never assumed";
+    EXPECT_FALSE(check_cipher("none", {}).has_value()) << "none is offered, never assumed";
 }
 
 TEST(CheckCipherTest, NamesInTheOrderOfNegotiation) {

@@ -61,9 +61,9 @@ void send(const Tap& tap, const Bytes& sent) {
 
 struct Ports {
     Tap trunk = create_tap(kBridge, {}).value();
-    Tap red = create_tap(kBridge, {}, 10).value();
-    Tap red_too = create_tap(kBridge, {}, 10).value();
-    Tap blue = create_tap(kBridge, {}, 20).value();
+    Tap red = create_tap(kBridge, {.vlan = 10}).value();
+    Tap red_too = create_tap(kBridge, {.vlan = 10}).value();
+    Tap blue = create_tap(kBridge, {.vlan = 20}).value();
 };
 
 TEST(VlanTest, FramesOfTheMachineAreTagged) {
@@ -103,11 +103,12 @@ TEST(VlanTest, TheMachineCannotChooseAnotherVlan) {
 
 TEST(VlanTest, ThereAreOnlySoManyVlans) {
     for (const unsigned vlan : {0U, 4095U, 65536U + 10}) {
-        const auto made = make_access_port("lo", kBridge, vlan);
+        TapPrograms programs = TapPrograms::open("lo").value();
+        const auto made = make_access_port("lo", kBridge, vlan, programs);
         ASSERT_FALSE(made.has_value());
         EXPECT_EQ(made.error().code(), Errc::invalid_argument);
     }
-    EXPECT_FALSE(make_access_port("nosuch0", kBridge, 1).has_value());
+    EXPECT_FALSE(TapPrograms::open("nosuch0").has_value());
     EXPECT_FALSE(filters_vlans("nosuch0"));
 }
 

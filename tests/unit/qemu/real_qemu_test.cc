@@ -174,6 +174,8 @@ TEST_P(Move, LiveWithAPauseBeforeTheLastPages) {
     EXPECT_EQ(sent->page_size, 4096U);
     ASSERT_TRUE(wait_for_end(target.qmp(), soon()));
     EXPECT_EQ(target.run_state(), "paused");
+    // Which has taken the disk's locks already.
+    EXPECT_FALSE(source.qmp().execute("cont"));
 
     ASSERT_TRUE(target.qmp().execute("cont"));
     EXPECT_TRUE(target.guest_answers());

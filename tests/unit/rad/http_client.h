@@ -58,9 +58,10 @@ class HttpClient {
 
     Answer ask(std::string_view method, std::string_view target, const Json& body = {}) {
         if (!transport_) return {};
-        const migrate::HttpRequest request{.method = std::string(method),
-                                           .target = std::string(target),
-                                           .body = body.is_null() ? "" : render_json(body)};
+        const migrate::HttpRequest request{
+            .method = std::string(method),
+            .target = std::string(target),
+            .body = body.is_null() ? WipedText() : WipedText(render_json(body))};
         const std::string text = migrate::render_request(request, "test");
         if (!transport_->write_all(as_bytes(text), soon(), -1)) return {};
         const auto response = reader_.read_response(*transport_, soon());

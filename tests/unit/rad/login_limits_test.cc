@@ -20,8 +20,16 @@ class Limits : public testing::Test {
     LoginLimits::Moment now_ = Deadline::Clock::now();
 };
 
+TEST_F(Limits, WhoMistypesMayTryAgainAtOnce) {
+    for (unsigned i = 0; i < LoginLimits::kFree; ++i)
+        EXPECT_TRUE(attempt("192.0.2.1"));
+    EXPECT_FALSE(attempt("192.0.2.1"));
+}
+
 TEST_F(Limits, TheWaitDoublesWithEachFailure) {
-    for (const auto wait : {1s, 2s, 4s, 8s}) {
+    for (unsigned i = 0; i < LoginLimits::kFree - 1; ++i)
+        EXPECT_TRUE(attempt("192.0.2.1"));
+    for (const auto wait : {4s, 8s, 16s, 32s}) {
         EXPECT_TRUE(attempt("192.0.2.1"));
         now_ += wait - 1ms;
         EXPECT_FALSE(attempt("192.0.2.1"));
@@ -41,7 +49,8 @@ TEST_F(Limits, SuccessForgetsTheFailures) {
     EXPECT_TRUE(attempt("192.0.2.1"));
     now_ += 1s;
     EXPECT_TRUE(attempt("192.0.2.1", true));
-    EXPECT_TRUE(attempt("192.0.2.1"));
+    for (unsigned i = 0; i < LoginLimits::kFree; ++i)
+        EXPECT_TRUE(attempt("192.0.2.1"));
     EXPECT_EQ(limits_.size(), 1U);
 }
 
@@ -80,7 +89,8 @@ TEST_F(Limits, MemoryIsBounded) {
 }
 
 TEST_F(Limits, AnIpv6NetworkIsOneAddress) {
-    EXPECT_TRUE(attempt("2001:db8::1"));
+    for (unsigned i = 0; i < LoginLimits::kFree; ++i)
+        EXPECT_TRUE(attempt(fmt::format("2001:db8::{}", i)));
     EXPECT_FALSE(attempt("2001:db8::ffff:2"));
     EXPECT_TRUE(attempt("2001:db8:0:1::1"));
 }

@@ -162,7 +162,9 @@ TEST_F(OpenApi, AnswersAreAsDescribed) {
 TEST_F(OpenApi, LoginsAndRefusalsAreAsDescribed) {
     auto client = stranger();
     EXPECT_EQ(ask(client, "GET", "/host", "/host").status, 403U);
-    EXPECT_EQ(ask(client, "POST", "/login", "/login", {{"user", "nobody"}, {"password", "x"}}).status, 401U);
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(ask(client, "POST", "/login", "/login", {{"user", "nobody"}, {"password", "x"}}).status,
+                  401U);
     EXPECT_EQ(ask(client, "POST", "/login", "/login", {{"user", "bin"}, {"password", "x"}}).status, 429U);
     auto other = HttpClient::over_tls(port_, nullptr, "127.0.0.77");
     EXPECT_EQ(ask(other, "POST", "/login", "/login", {{"user", "bin"}, {"password", "x"}}).body["role"],

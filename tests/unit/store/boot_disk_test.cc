@@ -12,6 +12,11 @@ namespace {
 
 constexpr const char* kUuid = "69ed2e6a-e25a-4d36-a022-ed7261ed8899";
 constexpr const char* kOtherUuid = "11111111-2222-4333-8444-555555555555";
+// As storage/host_data_disk.cc says it.
+constexpr const char* kNoHostData =
+    "the disk holds no host data; if the zone is on it all the same, make new ones (suspended memory is "
+    "lost) "
+    "with: attach -x initialize-hostdata";
 
 constexpr const char* kFastSettings =
     "lease.renew = 10ms\nlease.pause = 100ms\nlease.fence = 150ms\nlease.takeover = 200ms\n"
@@ -113,10 +118,10 @@ TEST_F(BootDiskTest, WithoutAKeyNothingIsOpened) {
 }
 
 TEST_F(BootDiskTest, ABlankDiskHasNoHostData) {
-    expect_error(open(here_).read(), Errc::not_found, "the disk holds no host data");
-    expect_error(open(here_).read_owned(kUuid), Errc::not_found, "the disk holds no host data");
-    expect_error(open(here_).take(), Errc::not_found, "the disk holds no host data");
-    expect_error(open(here_).take({.by_force = true}), Errc::not_found, "the disk holds no host data");
+    expect_error(open(here_).read(), Errc::not_found, kNoHostData);
+    expect_error(open(here_).read_owned(kUuid), Errc::not_found, kNoHostData);
+    expect_error(open(here_).take(), Errc::not_found, kNoHostData);
+    expect_error(open(here_).take({.by_force = true}), Errc::not_found, kNoHostData);
 }
 
 TEST_F(BootDiskTest, InitializingMakesThisHostTheOwner) {

@@ -1,0 +1,186 @@
+#include "os/network_guard.h"
+
+#include <gtest/gtest.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <functional>
+#include <thread>
+
+#include "os/announce.h"
+#include "os/io.h"
+#include "os/network.h"
+
+namespace kz {
+namespace {
+
+constexpr std::size_t kVnetHeader = 10;
+const std::string kBridge = "kzguard0";
+const std::string kMac = "020820000001";
+const MacAddress kBinaryMac{2, 8, 0x20, 0, 0, 1};
+
+// Runs `body` on a thread with a network namespace of its own, in which there is an empty bridge.
+void with_bridge(const std::function<void()>& body) {
+    std::thread([&] {
+        if (::unshare(CLONE_NEWNET) < 0) GTEST_SKIP() << "needs the right to make a network namespace";
+        const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        ASSERT_EQ(::ioctl(control.get(), SIOCBRADDBR, kBridge.c_str()), 0);
+        ifreq request{};
+        kBridge.copy(request.ifr_name, sizeof request.ifr_name - 1);
+        request.ifr_flags = IFF_UP;
+        ASSERT_EQ(::ioctl(control.get(), SIOCSIFFLAGS, &request), 0);
+        body();
+    }).join();
+}
+
+// A broadcast: source, what follows its address, and zeros up to `size`.
+Bytes frame(const std::string& source, const std::string& rest, std::size_t size = 60) {
+    Bytes made = from_hex("ffffffffffff" + source + rest).value();
+    made.resize(size);
+    return made;
+}
+Bytes ipv4(const std::string& from) {
+    return frame(kMac, "0800450000280000400040110000" + from + "ffffffff");
+}
+Bytes arp(const std::string& sender) {
+    return frame(kMac, "08060001080006040001" + kMac + sender + "000000000000c0000201");
+}
+Bytes ipv6(const std::string& from) {
+    return frame(kMac, "86dd6000000000083aff" + from + "ff020000000000000000000000000001");
+}
+Bytes other(const std::string& kind, const std::string& source = kMac) {
+    return frame(source, kind);
+}
+
+// What of the frames comes out at the other port: the last one is an experimental one that always does.
+class Pair {
+  public:
+    explicit Pair(const TapOptions& options) : guarded_(create_tap(kBridge, options).value()) {}
+
+    bool passes(const Bytes& sent) {
+        send(sent);
+        send(other("88b5"));
+        const auto first = next();
+        if (first == other("88b5")) return false;
+        EXPECT_EQ(first, sent);
+        EXPECT_EQ(next(), other("88b5"));
+        return true;
+    }
+    void send(const Bytes& sent) {
+        const auto done = send_through_tap(guarded_.fd.get(), sent);
+        ASSERT_TRUE(done.has_value()) << done.error().message();
+    }
+    // The next frame with our destination that the other machine gets; nothing when none is there.
+    std::optional<Bytes> next(std::chrono::milliseconds patience = std::chrono::seconds(20)) {
+        return next_of(far_, patience);
+    }
+    std::optional<Bytes> next_back(std::chrono::milliseconds patience) { return next_of(guarded_, patience); }
+    void send_back(const Bytes& sent) { ASSERT_TRUE(send_through_tap(far_.fd.get(), sent).has_value()); }
+
+  private:
+    static std::optional<Bytes> next_of(const Tap& tap, std::chrono::milliseconds patience) {
+        while (true) {
+            Bytes packet(4096);
+            const auto size = read_some(tap.fd.get(), packet, Deadline::after(patience));
+            if (!size || *size < kVnetHeader + 18) return std::nullopt;
+            Bytes received(packet.begin() + kVnetHeader, packet.begin() + static_cast<std::ptrdiff_t>(*size));
+            // The kernel itself speaks on the bridge too: to multicast addresses.
+            if (to_hex(received).starts_with("ffffffffffff")) return received;
+        }
+    }
+    Tap far_ = create_tap(kBridge, {}).value();
+    Tap guarded_;
+};
+
+TEST(LinkProtectionTest, OnlyItsOwnSourceAddress) {
+    with_bridge([] {
+        Pair pair({.protection = {.source = kBinaryMac, .addresses = {}, .known_kinds = false}});
+        EXPECT_TRUE(pair.passes(other("0800")));
+        for (const char* forged : {"020820000002", "030820000001", "120820000001", "000000000000"})
+            EXPECT_FALSE(pair.passes(other("0800", forged))) << forged;
+    });
+}
+
+TEST(LinkProtectionTest, OnlyTheAddressesThatAreAllowed) {
+    with_bridge([] {
+        Pair pair({.protection = {.source = kBinaryMac,
+                                  .addresses = {"192.0.2.10/24", "203.0.113.200", "2001:db8::a/64"},
+                                  .known_kinds = false}});
+        for (const char* allowed : {"c000020a", "cb0071c8", "00000000"}) {
+            EXPECT_TRUE(pair.passes(ipv4(allowed))) << allowed;
+            EXPECT_TRUE(pair.passes(arp(allowed))) << allowed;
+        }
+        for (const char* forged : {"c000020b", "cb0071c9", "ffffffff", "0a02000c"}) {
+            EXPECT_FALSE(pair.passes(ipv4(forged))) << forged;
+            EXPECT_FALSE(pair.passes(arp(forged))) << forged;
+        }
+        for (const char* allowed : {"20010db800000000000000000000000a", "fe800000000000000208200000000001",
+                                    "00000000000000000000000000000000"})
+            EXPECT_TRUE(pair.passes(ipv6(allowed))) << allowed;
+        for (const char* forged : {"20010db800000000000000000000000b", "20010db800000001000000000000000a",
+                                   "fec00000000000000000000000000001", "00000000000000000000000000000001"})
+            EXPECT_FALSE(pair.passes(ipv6(forged))) << forged;
+        EXPECT_FALSE(pair.passes(frame(kMac, "8100000a8100000b0800"))) << "nobody looks behind two tags";
+        EXPECT_FALSE(pair.passes(frame(kMac, "0800", 20))) << "too short to be one";
+    });
+}
+
+TEST(LinkProtectionTest, OnlyKnownKindsOfFrames) {
+    with_bridge([] {
+        Pair pair({.protection = {.source = {}, .addresses = {}, .known_kinds = true}});
+        pair.send(other("88cc"));
+        pair.send(other("88b5"));
+        pair.send(ipv4("c000020a"));
+        EXPECT_EQ(pair.next(), ipv4("c000020a"));
+        for (const char* kind : {"0806", "86dd", "8035"}) {
+            pair.send(other(kind));
+            EXPECT_EQ(pair.next(), other(kind));
+        }
+    });
+}
+
+TEST(LinkProtectionTest, AVlanIsLookedAtBeforeItIsTagged) {
+    with_bridge([] {
+        Pair pair({.vlan = 10, .protection = {.source = kBinaryMac, .addresses = {}, .known_kinds = false}});
+        pair.send(other("0800", "020820000002"));
+        pair.send(other("88b5"));
+        Bytes tagged = frame(kMac, "8100000a88b5", 64);
+        EXPECT_EQ(pair.next(), tagged);
+    });
+}
+
+TEST(LinkProtectionTest, WhatIsNoAddressIsRefused) {
+    with_bridge([] {
+        const auto made = create_tap(
+            kBridge, {.protection = {.source = {}, .addresses = {"10.0.0"}, .known_kinds = false}});
+        ASSERT_FALSE(made.has_value());
+        EXPECT_EQ(made.error().message(), "link-protection: '10.0.0' is not an address");
+    });
+}
+
+// Frames that come at once: as many as the burst lets through, and then hardly any.
+TEST(RateTest, ABurstAndThenNoMoreThanTheRate) {
+    constexpr std::size_t kSize = 1000;
+    constexpr std::size_t kBurst = (256 << 10) / kSize;
+    constexpr std::size_t kSent = kBurst + 40;
+    constexpr std::chrono::milliseconds kPatience{50};
+    with_bridge([] {
+        Pair pair({.bytes_per_second = 4'000});
+        for (const bool back : {false, true}) {
+            std::size_t came = 0;
+            for (std::size_t i = 0; i < kSent; ++i) {
+                const Bytes sent = frame(back ? "020820000009" : kMac, "88b5", kSize);
+                back ? pair.send_back(sent) : pair.send(sent);
+                came += (back ? pair.next_back(kPatience) : pair.next(kPatience)) ? 1 : 0;
+            }
+            EXPECT_GE(came, kBurst);
+            EXPECT_LE(came, kSent - 20) << "one each quarter of a second";
+        }
+    });
+}
+
+}  // namespace
+}  // namespace kz
