@@ -28,6 +28,7 @@ class Migration(StorageCase):
     def setUp(self):
         self.zone.recover()
         with self.zone.console("node1") as console:
+            console.terminal.send_line("killall kz-clock")  # of the test before
             fresh_prompt(console)
             console.start("kz-clock -i 50 &")
             console.expect("tick 20 ")

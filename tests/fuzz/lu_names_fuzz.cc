@@ -1,4 +1,5 @@
-// Arbitrary names of disks and ports, as sysfs and udev have them: those that are understood name a LUN in a SURI.
+// Arbitrary names of disks and ports, as sysfs and udev have them: those that are understood name a LUN in a
+// SURI.
 #include <cstdlib>
 #include <optional>
 #include <string>

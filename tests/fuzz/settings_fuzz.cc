@@ -1,6 +1,8 @@
-// Arbitrary text as a host's settings: what is accepted is consistent, and what is not is refused by its place.
+// Arbitrary text as a host's settings: what is accepted is consistent, and what is not is refused by its
+// place.
 #include <cstdlib>
 
+#include "base/bytes.h"
 #include "store/settings.h"
 
 using namespace kz;
@@ -14,6 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     const storage::LeaseTimings& lease = settings->lease;
     if (!lease.check() || settings->storage_timeout >= lease.pause) std::abort();
-    if (lease.renew >= lease.pause || lease.pause >= lease.fence || lease.fence >= lease.takeover) std::abort();
+    if (lease.renew >= lease.pause || lease.pause >= lease.fence || lease.fence >= lease.takeover)
+        std::abort();
     return 0;
 }

@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t kVnetHeader = 10;
 const std::string kBridge = "kzguard0";
 const std::string kMac = "020820000001";
+// Whom no bridge knows: frames to it go everywhere, and none of the kernel's own do.
+const std::string kNobody = "020820fffffe";
 const MacAddress kBinaryMac{2, 8, 0x20, 0, 0, 1};
 
 // Runs `body` on a thread with a network namespace of its own, in which there is an empty bridge.
@@ -36,9 +38,9 @@ void with_bridge(const std::function<void()>& body) {
     }).join();
 }
 
-// A broadcast: source, what follows its address, and zeros up to `size`.
+// A frame to everybody: source, what follows its address, and zeros up to `size`.
 Bytes frame(const std::string& source, const std::string& rest, std::size_t size = 60) {
-    Bytes made = from_hex("ffffffffffff" + source + rest).value();
+    Bytes made = from_hex(kNobody + source + rest).value();
     made.resize(size);
     return made;
 }
@@ -88,7 +90,7 @@ class Pair {
             if (!size || *size < kVnetHeader + 18) return std::nullopt;
             Bytes received(packet.begin() + kVnetHeader, packet.begin() + static_cast<std::ptrdiff_t>(*size));
             // The kernel itself speaks on the bridge too: to multicast addresses.
-            if (to_hex(received).starts_with("ffffffffffff")) return received;
+            if (to_hex(received).starts_with(kNobody)) return received;
         }
     }
     Tap far_ = create_tap(kBridge, {}).value();
@@ -161,12 +163,13 @@ TEST(LinkProtectionTest, WhatIsNoAddressIsRefused) {
     });
 }
 
+constexpr std::size_t kSize = 1000;
+constexpr std::size_t kBurst = (256 << 10) / kSize;
+constexpr std::size_t kSent = kBurst + 40;
+constexpr std::chrono::milliseconds kPatience{50};
+
 // Frames that come at once: as many as the burst lets through, and then hardly any.
 TEST(RateTest, ABurstAndThenNoMoreThanTheRate) {
-    constexpr std::size_t kSize = 1000;
-    constexpr std::size_t kBurst = (256 << 10) / kSize;
-    constexpr std::size_t kSent = kBurst + 40;
-    constexpr std::chrono::milliseconds kPatience{50};
     with_bridge([] {
         Pair pair({.bytes_per_second = 4'000});
         for (const bool back : {false, true}) {
