@@ -137,6 +137,9 @@ Result<void> take_option(int letter, const std::string& text, MigrateArguments& 
 Result<void> check_combination(const client::MigrateOptions& options, bool deadline_action) {
     if (deadline_action && options.deadline_s == 0)
         return fail(Errc::invalid_argument, "--on-deadline needs a --deadline");
+    if (options.post_copy && options.connections > 1)
+        return fail(Errc::invalid_argument,
+                    "--post-copy and --connections exclude each other: its memory goes over one connection");
     if (options.accept_new_host_key && options.host_fingerprint)
         return fail(Errc::invalid_argument, "--accept-new and --fingerprint exclude each other");
     return {};

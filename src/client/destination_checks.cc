@@ -6,6 +6,7 @@
 #include "monitor/image_place.h"
 #include "monitor/machine.h"
 #include "monitor/network.h"
+#include "os/file.h"
 #include "os/memory.h"
 #include "qemu/accel.h"
 #include "storage/host_data.h"
@@ -32,6 +33,7 @@ class Gatherer {
   private:
     void look_at_zone();
     void look_at_machine();
+    void look_at_faults();
     void look_at_memory();
     void look_at_networks();
     void look_at_disks();
@@ -51,6 +53,7 @@ class Gatherer {
 HostFacts Gatherer::gather() {
     look_at_zone();
     look_at_machine();
+    look_at_faults();
     look_at_memory();
     look_at_networks();
     look_at_disks();
@@ -93,6 +96,15 @@ void Gatherer::look_at_machine() {
         facts_.cpu = *std::move(cpu);
     else
         facts_.cpu_problem = cpu.error().message();
+}
+
+// Whether QEMU, which is no privileged user's process, may be told of the pages that its guest lacks.
+void Gatherer::look_at_faults() {
+    const Result<std::string> allowed = read_file("/proc/sys/vm/unprivileged_userfaultfd", 16);
+    if (!allowed)
+        facts_.post_copy_problem = "its kernel has no userfaultfd";
+    else if (!allowed->starts_with('1'))
+        facts_.post_copy_problem = "sysctl vm.unprivileged_userfaultfd is 0 there";
 }
 
 // What the zone of a machine may still come for.

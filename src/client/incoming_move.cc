@@ -154,6 +154,7 @@ Result<Json> IncomingMove::boot(unsigned connections) {
                                  {"connections", connections},
                                  {"cipher", crypto::cipher_name(offer_.cipher)},
                                  {"source", offer_.source.host_name},
+                                 {"post_copy", offer_.post_copy},
                                  {"migration_id", offer_.migration_id}});
 }
 

@@ -165,6 +165,11 @@ void cpu(const Offer& offer, const zone::Config& config, const HostFacts& facts,
         arch, listed(lost.names), advice(offer, facts)));
 }
 
+void post_copy(const Offer& offer, const HostFacts& facts, Findings& out) {
+    if (offer.post_copy && !facts.post_copy_problem.empty())
+        out.errors.push_back("destination: post-copy is not possible: " + facts.post_copy_problem);
+}
+
 void room(const Offer& offer, const zone::Config& config, const HostFacts& facts, Findings& out) {
     const std::uint64_t wanted = config.memory_bytes();
     const std::uint64_t left =
@@ -274,6 +279,7 @@ Findings check_move(const Offer& offer, const zone::Config& config, const HostFa
     checks::zone(offer, config, facts, out);
     checks::machine(offer, config, facts, out);
     checks::cpu(offer, config, facts, out);
+    checks::post_copy(offer, facts, out);
     checks::room(offer, config, facts, out);
     checks::network(offer, facts, out);
     checks::disks(offer, facts, out);

@@ -36,6 +36,7 @@ struct HostFacts {
     std::string accel{};  // that the zone would run under
     std::string accel_problem{};
     std::string cpu_problem{};
+    std::string post_copy_problem{};  // why a guest here could not run without all its memory
     qemu::CpuModels cpu{};
 
     unsigned cpus = 0;
@@ -76,6 +77,7 @@ namespace checks {
 void zone(const Offer& offer, const zone::Config& config, const HostFacts& facts, Findings& out);
 void machine(const Offer& offer, const zone::Config& config, const HostFacts& facts, Findings& out);
 void cpu(const Offer& offer, const zone::Config& config, const HostFacts& facts, Findings& out);
+void post_copy(const Offer& offer, const HostFacts& facts, Findings& out);
 void room(const Offer& offer, const zone::Config& config, const HostFacts& facts, Findings& out);
 void network(const Offer& offer, const HostFacts& facts, Findings& out);
 void disks(const Offer& offer, const HostFacts& facts, Findings& out);

@@ -45,7 +45,8 @@ std::optional<milliseconds> time_left(const MoveSample& sample) {
 }
 
 Convergence::Convergence(MovePolicy policy)
-    : policy_(policy), pause_(std::min(kFirstPause, policy.max_pause)) {}
+    : policy_(policy),
+      pause_(policy.post_copy ? policy.max_pause : std::min(kFirstPause, policy.max_pause)) {}
 
 void Convergence::finish_pass(const MoveSample& sample) {
     pass_ = sample.iteration;
@@ -65,9 +66,24 @@ bool Convergence::stalled(const MoveSample& sample) const {
     return passes_stalled_ >= kStalledPassesUnthrottled;
 }
 
+// Said once: what follows is up to QEMU.
+MoveVerdict Convergence::judge_for_post_copy(const MoveSample& sample) {
+    MoveVerdict verdict;
+    if (forced_) return verdict;
+    const bool late = policy_.deadline && sample.elapsed >= *policy_.deadline;
+    if (!late && passes_stalled_ == 0) return verdict;
+    forced_ = true;
+    verdict.action = MoveVerdict::Action::post_copy;
+    verdict.reason =
+        late ? fmt::format("not done within {} seconds: {}", policy_.deadline->count(), describe(sample))
+             : fmt::format("it does not converge: {}", describe(sample));
+    return verdict;
+}
+
 MoveVerdict Convergence::judge(const MoveSample& sample) {
     using Action = MoveVerdict::Action;
     if (sample.iteration > pass_) finish_pass(sample);
+    if (policy_.post_copy) return judge_for_post_copy(sample);
     MoveVerdict verdict;
     if (sample.throttle_percent > 0 && !throttle_noted_) {
         throttle_noted_ = true;

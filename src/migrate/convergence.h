@@ -8,6 +8,10 @@
 // - What is left at the end of each pass is compared: memory that shrinks converges. When it has not shrunk
 //   for several passes, with the longest pause allowed and the guest slowed down as far as QEMU does that, it
 //   will not: without a time limit the move is given up then, with one it goes on until the limit.
+// - Where post-copy is allowed none of that is waited for: the longest pause is allowed at once, the guest is
+// not
+//   slowed down, and as soon as one pass has not left clearly less than the one before, or the time limit has
+//   passed, the rest is left behind and follows while the guest runs at the destination.
 #pragma once
 
 #include <chrono>
@@ -23,6 +27,7 @@ struct MovePolicy {
     std::chrono::milliseconds max_pause{300};
     std::optional<std::chrono::seconds> deadline{};
     OnDeadline on_deadline = OnDeadline::cancel;
+    bool post_copy = false;  // then on_deadline does not count
 };
 
 // What is known of a migration at one moment.
@@ -36,10 +41,10 @@ struct MoveSample {
 };
 
 struct MoveVerdict {
-    enum class Action { go_on = 1, allow_pause, force, give_up };
+    enum class Action { go_on = 1, allow_pause, force, give_up, post_copy };
     Action action = Action::go_on;
     std::chrono::milliseconds pause{0};  // of allow_pause: the new limit
-    std::string reason{};                // of force and give_up
+    std::string reason{};                // of force, give_up and post_copy
     std::string note{};                  // for the administrator, said once; mostly empty
 };
 
@@ -52,6 +57,7 @@ class Convergence {
 
   private:
     bool stalled(const MoveSample& sample) const;
+    MoveVerdict judge_for_post_copy(const MoveSample& sample);
     void finish_pass(const MoveSample& sample);
 
     MovePolicy policy_;
@@ -61,7 +67,7 @@ class Convergence {
     std::uint64_t least_left_ = 0;      // bytes at the end of a pass; 0: none has ended
     std::uint64_t passes_stalled_ = 0;  // since that has become clearly less
     bool throttle_noted_ = false;
-    bool forced_ = false;
+    bool forced_ = false;  // or switched to post-copy
 };
 
 // How long the guest would stand still if it were stopped now.

@@ -103,6 +103,9 @@ Result<Offer> Offer::from_json(const Json& json) {
     }
     KZ_TRY(offer.kind, kind_from(json));
     KZ_TRY(offer.dry_run, from_peer(json_bool(json, "dry_run")));
+    if (json.contains("post_copy")) {
+        KZ_TRY(offer.post_copy, from_peer(json_bool(json, "post_copy")));
+    }
     KZ_TRY(offer.migration_id, from_peer(json_text(json, "migration_id")));
     KZ_TRY(offer.zone_uuid, from_peer(json_text(json, "zone_uuid")));
     KZ_TRY(offer.configuration, from_peer(json_text(json, "configuration")));
@@ -124,19 +127,20 @@ Result<Offer> Offer::from_json(const Json& json) {
 }
 
 Json Offer::to_json() const {
-    return {{"protocol", kHandoverProtocol},
-            {"kind", move_kind_name(kind)},
-            {"dry_run", dry_run},
-            {"migration_id", migration_id},
-            {"zone_uuid", zone_uuid},
-            {"configuration", configuration},
-            {"source", owner_to(source)},
-            {"machine_type", machine_type},
-            {"accel", accel},
-            {"machine_layout", machine_layout},
-            {"cpus", cpus},
-            {"cipher", crypto::cipher_name(cipher)},
-            {"facts", facts.to_json()}};
+    Json json{{"protocol", kHandoverProtocol},
+              {"kind", move_kind_name(kind)},
+              {"dry_run", dry_run},
+              {"migration_id", migration_id},
+              {"zone_uuid", zone_uuid},
+              {"configuration", configuration},
+              {"source", owner_to(source)},
+              {"machine_type", machine_type},
+              {"accel", accel},
+              {"cpus", cpus},
+              {"cipher", crypto::cipher_name(cipher)},
+              {"facts", facts.to_json()}};
+    if (post_copy) json["post_copy"] = true;
+    return json;
 }
 
 Result<Acceptance> Acceptance::from_json(const Json& json) {

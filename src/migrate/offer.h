@@ -43,6 +43,7 @@ std::string_view move_kind_name(MoveKind kind);
 struct Offer {
     MoveKind kind = MoveKind::live;
     bool dry_run = false;
+    bool post_copy = false;  // live: memory may follow while the zone runs there already. Sent only when true
     std::string migration_id;
     std::string zone_uuid;
     std::string configuration;  // export text, with the keysource

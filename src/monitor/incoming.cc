@@ -3,6 +3,7 @@
 #include "monitor/carried_stream.h"
 #include "monitor/stream_channels.h"
 #include "qemu/migration.h"
+#include "qemu/postcopy.h"
 #include "store/journal.h"
 
 namespace kz::monitor {
@@ -13,6 +14,7 @@ constexpr std::chrono::seconds kFirstConnection{60};
 constexpr std::chrono::seconds kLoadTime{120};
 constexpr std::chrono::seconds kAnnounceTime{60};
 constexpr std::chrono::milliseconds kWatchStep{250};
+constexpr std::chrono::milliseconds kLoadLook{5};
 constexpr std::uint64_t kMaxConnections = migrate::kMaxChannels - 1;
 
 // All channels of the session, by number.
@@ -80,7 +82,11 @@ Result<Json> Incoming::boot(const Json& request) {
                                       .accel = accel,
                                       .incoming = true,
                                       .layout = static_cast<unsigned>(layout)});
-    if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
+    cipher_ = cipher;
+    if (request.contains("post_copy")) {
+        KZ_TRY(post_copy_allowed_, json_bool(request, "post_copy"));
+    }
+    if (started) started = start_receiving(static_cast<unsigned>(connections));
     if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;
     facts_ = {{"direction", "in"},
@@ -92,63 +98,137 @@ Result<Json> Incoming::boot(const Json& request) {
     return session_.to_json();
 }
 
-Result<void> Incoming::start_receiving(unsigned connections, crypto::Cipher cipher) {
-    const unsigned channels = connections + 1;
+void Incoming::broken() {
+    if (memory_follows_) return;
+    run_.arrival_broken = true;
+    run_.wake().signal();
+}
+
+Result<void> Incoming::begin_incoming(unsigned channels) {
     qemu::Qmp& qmp = run_.machine()->qmp();
-    KZ_CHECK(qemu::set_up_incoming(qmp, connections));
-    KZ_CHECK(qemu::start_incoming(qmp, "unix:in.sock"));
+    KZ_TRY(events_, qemu::EventWait::subscribe(qmp, {"MIGRATION"}));
+    if (post_copy_allowed_) {
+        KZ_CHECK_CONTEXT(qemu::set_up_postcopy_incoming(qmp), "post-copy");
+    } else {
+        KZ_CHECK(qemu::set_up_incoming(qmp, channels - 1));
+    }
+    return qemu::start_incoming(qmp, "unix:in.sock");
+}
+
+Result<void> Incoming::start_receiving(unsigned connections) {
+    channels_ = post_copy_allowed_ ? 1 : connections + 1;
+    KZ_CHECK(begin_incoming(channels_));
     KZ_TRY(migrate::SessionRegistration registration,
-           migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels,
+           migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels_,
                                               Deadline::after(kSocketTime)));
     registration_.emplace(std::move(registration));
-    const auto broken = [this] {
-        run_.arrival_broken = true;
-        run_.wake().signal();
-    };
-    KZ_TRY(pumps_, migrate::PumpGroup::create(broken));
-    receiver_ =
-        std::jthread([this, channels, cipher, broken, socket = run_.machine()->socket_folder() / "in.sock"] {
-            const auto receive = [&]() -> Result<void> {
-                KZ_TRY(Transport transport, receive_transport(*registration_, channels, pumps_->failed_fd()));
-                return pumps_->connect_channels(socket, channels,
-                                                opening_body(std::move(transport), session_, cipher),
-                                                Deadline::after(kSocketTime));
-            };
-            received_ = receive();
-            if (!received_) broken();
-        });
+    KZ_TRY(pumps_, migrate::PumpGroup::create([this] { broken(); }));
+    receiver_ = std::jthread([this] {
+        received_ = post_copy_allowed_ ? receive_two_way() : receive();
+        if (!received_) broken();
+    });
+    return {};
+}
+
+Result<void> Incoming::receive() {
+    KZ_TRY(Transport transport, receive_transport(*registration_, channels_, pumps_->failed_fd()));
+    return pumps_->connect_channels(run_.machine()->socket_folder() / "in.sock", channels_,
+                                    opening_body(std::move(transport), session_, cipher_),
+                                    Deadline::after(kSocketTime));
+}
+
+Result<void> Incoming::receive_two_way() {
+    KZ_TRY(Transport transport, receive_transport(*registration_, 1, pumps_->failed_fd()));
+    KZ_TRY(std::shared_ptr<migrate::SealedLink> link,
+           migrate::SealedLink::open(std::move(transport.front()), session_, cipher_,
+                                     migrate::SealedLink::Side::destination, Deadline::after(kSocketTime),
+                                     pumps_->failed_fd()));
+    return pumps_->connect_channels(run_.machine()->socket_folder() / "in.sock", 1,
+                                    carrying_body(std::move(link), migrate::SealedLink::Side::destination),
+                                    Deadline::after(kSocketTime));
+}
+
+// True: its devices are in, and not all of its memory.
+Result<bool> Incoming::wait_until_it_could_run() {
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    const Deadline deadline = Deadline::after(kLoadTime);
+    while (true) {
+        if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+        KZ_TRY(const qemu::MigrationState state, qemu::query_migration(qmp));
+        if (state.status == qemu::MigrationStatus::completed) return false;
+        if (qemu::migration_ended(state.status))
+            return fail(Errc::io, "QEMU: {}", state.error.empty() ? "loading failed" : state.error);
+        KZ_TRY(const Json status, qmp.execute("query-status"));
+        const bool stands_ready = json_text(status, "status").value_or("") == "paused";
+        if (stands_ready && state.status == qemu::MigrationStatus::postcopy_active) return true;
+        const auto moment =
+            wait_readable(run_.interrupt().fd(), deadline.earlier(Deadline::after(kLoadLook)));
+        if (moment) return fail(Errc::cancelled, "cancelled");
+        if (deadline.passed()) return fail(Errc::timeout, "QEMU does not load the devices");
+    }
+}
+
+// From here on a connection that breaks is made again, and host data alone decide.
+Result<void> Incoming::hand_to_arrival() {
+    PostCopyRecord record{.side = PostCopyRecord::Side::destination,
+                          .machine = run_.machine()->process().identity(),
+                          .migration_id = migration_id_,
+                          .peer = json_text(facts_, "peer").value_or(""),
+                          .route = {},
+                          .cipher = cipher_,
+                          .session = {session_.id, session_.secret.clone(), session_.port}};
+    KZ_CHECK(save_post_copy(run_.paths(), run_.zone(), record));
+    memory_follows_ = true;
+    if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+    registration_.reset();
+    KZ_TRY(arrival_, begin_arrival(run_, std::move(record), *std::move(events_), std::move(pumps_), facts_));
     return {};
 }
 
 Result<Json> Incoming::loaded() {
-    KZ_CHECK_CONTEXT(
-        wait_for_stream(run_.machine()->qmp(), *pumps_, Deadline::after(kLoadTime), run_.interrupt().fd()),
-        "loading the zone's memory");
+    if (loaded_) return Json{{"post_copy", memory_follows_.load()}};
+    const auto wait = [&]() -> Result<bool> {
+        if (post_copy_allowed_) return wait_until_it_could_run();
+        KZ_CHECK(wait_for_stream(run_.machine()->qmp(), *pumps_, Deadline::after(kLoadTime),
+                                 run_.interrupt().fd()));
+        return false;
+    };
+    KZ_TRY_CONTEXT(const bool memory_follows, wait(), "loading the zone's memory");
     if (receiver_.joinable()) receiver_.join();
     KZ_CHECK(received_);
-    KZ_CHECK(pumps_->join());
+    if (memory_follows) {
+        KZ_CHECK(hand_to_arrival());
+    } else {
+        KZ_CHECK(pumps_->join());
+    }
     KZ_CHECK(run_.record_arrived());
     loaded_ = true;
     // The source has announced it before it sent anything.
     announced_ = true;
-    return Json::object();
+    return Json{{"post_copy", memory_follows}};
 }
 
 Result<Json> Incoming::resume(const Json& request) {
     KZ_TRY(const storage::HostData data, run_.hold_lease());
     if (!data.handover || data.handover->migration_id != migration_id_)
         return fail(Errc::wrong_state, "host data speaks of another migration");
-    KZ_CHECK(run_.write_host_state("running", std::nullopt));
+    if (memory_follows_ && data.handover->phase != storage::kPostCopyPhase)
+        return fail(Errc::wrong_state, "host data do not say that memory follows");
+    if (!memory_follows_) KZ_CHECK(run_.write_host_state("running", std::nullopt));
     const auto console = json_optional_text(request, "console");
     if (console && *console) {
         KZ_TRY(const std::uint64_t end, json_u64(request, "console_end"));
         KZ_TRY(Bytes history, from_base64(**console));
         run_.console().restore({std::move(history), end});
     }
-    KZ_CHECK(run_.record_owned());
-    KZ_CHECK(run_.run_guest());
+    if (memory_follows_) {
+        KZ_CHECK(run_before_memory(run_, *arrival_));
+    } else {
+        KZ_CHECK(run_.record_owned());
+        KZ_CHECK(run_.run_guest());
+        note_arrival();
+    }
     run_.machine()->announce(run_.log());
-    note_arrival();
     migration_id_.clear();
     arriving_ = false;
     registration_.reset();
@@ -171,6 +251,7 @@ Result<Json> Incoming::cancel() {
     pumps_.reset();
     arriving_ = false;
     run_.drop_machine();
+    KZ_CHECK(remove_post_copy(run_.paths(), run_.zone()));
     KZ_CHECK(run_.set_down(zone::State::configured, {}));
     run_.finish();
     return Json::object();

@@ -2,8 +2,10 @@
 //
 // Theory of operation. kz-radd starts this monitor and hands on what the source says, as operations:
 //
-//   incoming-boot    {machine_type, accel, machine_layout, connections, cipher, migration_id}  -> Session
-//   incoming-loaded  {}                        answered when memory and devices are in
+//   incoming-boot    {machine_type, accel, machine_layout, connections, cipher, migration_id, source,
+//                    post_copy}  -> Session
+//   incoming-loaded  {} -> {post_copy}         answered when memory and devices are in; or, where post-copy is
+//                                              allowed, the devices, and memory follows: true
 //   incoming-resume  {console, console_end}    runs the guest, if host data names this host as owner
 //   incoming-cancel  {}                        ends the machine; the zone is what it was before
 //   incoming-lost    {}                        the source cannot be heard any more: what is not all in is
@@ -25,6 +27,7 @@
 #include "base/json.h"
 #include "migrate/offer.h"
 #include "migrate/pump_group.h"
+#include "monitor/post_copy_zone.h"
 #include "monitor/zone_run.h"
 
 namespace kz::monitor {
@@ -46,7 +49,13 @@ class Incoming {
 
   private:
     Result<Json> boot(const Json& request);
-    Result<void> start_receiving(unsigned connections, crypto::Cipher cipher);
+    Result<void> start_receiving(unsigned connections);
+    Result<void> receive();
+    Result<void> receive_two_way();
+    Result<void> begin_incoming(unsigned channels);
+    Result<bool> wait_until_it_could_run();
+    Result<void> hand_to_arrival();
+    void broken();
     Result<Json> loaded();
     Result<Json> resume(const Json& request);
     Result<Json> cancel();
@@ -58,7 +67,14 @@ class Incoming {
     Json facts_ = Json::object();  // of the move, for the journal
     std::atomic<bool> arriving_ = false;
     bool loaded_ = false;
-    bool announced_ = false;  // host data has named this migration
+    crypto::Cipher cipher_ = crypto::kDefaultCipher;
+    unsigned channels_ = 0;
+    bool post_copy_allowed_ = false;
+    // Memory will come while the guest runs; it is broken off no more.
+    std::atomic<bool> memory_follows_ = false;
+    std::optional<qemu::EventWait> events_;
+    PostCopyArrival* arrival_ = nullptr;  // the machine's
+    bool announced_ = false;              // host data has named this migration
     std::chrono::steady_clock::time_point begun_;
     migrate::Session session_;
     std::optional<migrate::SessionRegistration> registration_;

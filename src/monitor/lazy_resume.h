@@ -24,12 +24,13 @@
 
 #include "image/page_prefetch.h"
 #include "image/reader.h"
+#include "monitor/memory_source.h"
 #include "os/io.h"
 #include "qemu/postcopy.h"
 
 namespace kz::monitor {
 
-class MemoryServer {
+class MemoryServer : public MemorySource {
   public:
     // All are called on the server's thread, none after its destructor.
     struct Actions {
@@ -49,7 +50,7 @@ class MemoryServer {
     static Result<std::unique_ptr<MemoryServer>> start(std::unique_ptr<image::ImageReader> image,
                                                        UniqueFd socket, Actions actions);
     // Ends the thread; a machine that does not have all its memory is lost then.
-    ~MemoryServer();
+    ~MemoryServer() override;
     MemoryServer(const MemoryServer&) = delete;
     MemoryServer& operator=(const MemoryServer&) = delete;
 
@@ -60,9 +61,9 @@ class MemoryServer {
     // It runs.
     void guest_runs();
 
-    bool complete() const { return complete_; }
+    bool complete() const override { return complete_; }
     // Waits until QEMU has everything. Errors: Errc::cancelled, what has gone wrong.
-    Result<void> wait_until_complete(int cancel_fd);
+    Result<void> wait_until_complete(int cancel_fd) override;
     // Pages that were asked for before they had been sent.
     std::uint64_t requests() const { return requests_; }
 

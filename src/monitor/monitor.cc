@@ -176,14 +176,16 @@ void give_up_zone(ZoneRun& run, const std::string& reason) {
 
 void handle_machine_end(ZoneRun& run) {
     const ZoneRun::FenceReason fenced = run.fence_reason();
+    const std::string lost = run.memory_lost_reason();
     const std::string reason =
-        !fenced.text.empty()
+        !lost.empty() ? lost
+        : !fenced.text.empty()
             ? "the zone's machine was ended: " + fenced.text
             : fmt::format("the zone's machine ended unexpectedly: {}; see {}", run.machine()->end_reason(),
                           (run.paths().log_dir() / (run.zone() + ".qemu.log")).string());
     run.log().error("{}", reason);
     const bool arriving = run.runtime().aux.contains(zone::Aux::migrating_in);
-    if (!fenced.text.empty() && !arriving) return give_up_zone(run, reason);
+    if (lost.empty() && !fenced.text.empty() && !arriving) return give_up_zone(run, reason);
     if (const Result<void> ended = arriving ? end_arrival(run, reason) : halt_zone(run, reason); !ended)
         run.log().error("{}", ended.error().message());
 }
@@ -212,6 +214,18 @@ void look_at_machine(ZoneRun& run) {
     }
 }
 
+// False: an operation is under way, and it is to be tried again.
+bool show_memory(ZoneRun& run) {
+    const std::unique_lock lock(run.operation(), std::try_to_lock);
+    if (!lock) return false;
+    const std::optional<zone::AuxSet> aux = run.take_shown_memory();
+    const bool runs = run.machine() != nullptr && run.runtime().state == zone::State::running;
+    if (!aux || !runs || run.finished() || run.runtime().aux.contains(zone::Aux::panicked)) return true;
+    if (const Result<void> shown = run.set_runtime_state(zone::State::running, *aux); !shown)
+        run.log().error("{}", shown.error().message());
+    return true;
+}
+
 // Started for a zone that was to come from another host, and nobody has said what to do since.
 bool forgotten(ZoneRun& run) {
     const std::unique_lock lock(run.operation(), std::try_to_lock);
@@ -221,8 +235,8 @@ bool forgotten(ZoneRun& run) {
 void run_until_finished(ZoneRun& run, Operations& operations, int signal_fd) {
     while (!run.finished()) {
         std::array<pollfd, 2> polled{pollfd{run.wake().fd(), POLLIN, 0}, pollfd{signal_fd, POLLIN, 0}};
-        const int ready =
-            ::poll(polled.data(), polled.size(), operations.arriving() ? kArrivalLookMs : kIdleTimeMs);
+        const bool busy = operations.arriving() || !show_memory(run);
+        const int ready = ::poll(polled.data(), polled.size(), busy ? kArrivalLookMs : kIdleTimeMs);
         if (ready < 0) continue;
         if (ready == 0) {
             operations.look_at_arrival();
@@ -233,6 +247,7 @@ void run_until_finished(ZoneRun& run, Operations& operations, int signal_fd) {
         if (polled[1].revents != 0) {
             signalfd_siginfo info{};
             [[maybe_unused]] const ssize_t got = ::read(signal_fd, &info, sizeof info);
+            run.ending = true;
             run.interrupt().signal();
             const std::lock_guard lock(run.operation());
             if (run.machine() != nullptr && !run.finished()) {

@@ -37,6 +37,7 @@ Result<Json> Operations::handle(const Json& request, Caller& caller) {
     if (name == "shutdown") return shut_down(request);
     if (name == "limit-move") return limit_move(request);
     if (name == "wait-usable") return wait_until_usable(request);
+    if (name == "halt" && run_.departed_unreachable) return give_up_departed();
     return exclusively(request, caller);
 }
 
@@ -44,11 +45,22 @@ Result<Json> Operations::exclusively(const Json& request, Caller& caller) {
     const std::unique_lock lock(run_.operation(), std::try_to_lock);
     if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
     if (run_.finished()) return fail(Errc::wrong_state, "not running");
+    if (run_.has_departed())
+        return fail(Errc::busy,
+                    "the zone has moved to another host, which still fetches its memory from this one");
     run_.interrupt().reset();
     KZ_TRY(const std::string name, json_text(request, "op"));
     Result<Json> outcome = dispatch(name, request, caller);
     if (!outcome) run_.log().error("{}: {}", name, outcome.error().message());
     return outcome;
+}
+
+// The zone runs elsewhere, or will never run there: what it still lacks of its memory is here.
+Result<Json> Operations::give_up_departed() {
+    run_.give_up_departed = true;
+    run_.interrupt().signal();
+    const std::lock_guard lock(run_.operation());
+    return Json::object();
 }
 
 void Operations::look_at_arrival() {

@@ -44,6 +44,7 @@ class Operations {
     Result<Json> thaw();
     Result<Json> migrate(const Json& request, Caller& caller);
     Result<Json> limit_move(const Json& request);
+    Result<Json> give_up_departed();
     // An operation on a zone that runs, alone.
     Result<Json> exclusively(const Json& request, Caller& caller);
     Result<Json> dispatch(const std::string& name, const Json& request, Caller& caller);

@@ -20,6 +20,7 @@
 #include "monitor/grace.h"
 #include "monitor/move_speed.h"
 #include "monitor/peer_access.h"
+#include "monitor/post_copy_source.h"
 #include "monitor/stream_channels.h"
 #include "os/memory.h"
 #include "os/socket.h"
@@ -90,6 +91,9 @@ Result<Request> read_request(const Json& json) {
         static_cast<unsigned>(std::min<std::uint64_t>(connections, migrate::kMaxChannels - 1));
     KZ_TRY(request.dry_run, json_bool(json, "dry_run"));
     KZ_TRY(request.policy, read_policy(json));
+    if (json.contains("post_copy")) {
+        KZ_TRY(request.policy.post_copy, json_bool(json, "post_copy"));
+    }
     KZ_TRY(const auto bandwidth, json_optional_u64(json, "bandwidth_bytes"));
     request.bandwidth = bandwidth.value_or(0);
     return request;
@@ -123,9 +127,14 @@ class Outgoing {
     Result<void> move_memory();
     Result<void> start_stream();
     Result<void> wait_for_switchover();
+    Result<void> start_two_way_stream(UniqueFd listener);
     Result<void> wait_for_last_pages();
+    Result<bool> wait_for_post_copy();
+    Result<void> confirm_loaded();
+    Result<Json> serve_memory(const Result<Json>& resumed);
     migrate::MoveSample sample(const qemu::MigrationState& now) const;
     void show_progress(const qemu::MigrationState& now);
+    void show_progress(const qemu::MigrationState& now, const stream::PumpTotals& totals);
     Result<void> steer(const qemu::MigrationState& now);
     enum class CommitOutcome { done = 1, not_done, unknown };
     struct Commit {
@@ -161,7 +170,8 @@ class Outgoing {
     migrate::LinkSpeed link_;
     bool outgoing_ = false;
     bool announced_ = false;
-    bool streamed_ = false;  // QEMU has sent everything
+    bool streamed_ = false;   // QEMU has sent everything, or all but the memory that is to follow
+    bool post_copy_ = false;  // the guest is to run there before it has all its memory
     stream::PumpTotals totals_;
     MoveSpeed speed_;
     steady_clock::time_point begun_ = steady_clock::now();
@@ -170,6 +180,7 @@ class Outgoing {
     steady_clock::time_point moving_;
     milliseconds pause_{0};
     milliseconds total_{0};
+    milliseconds post_copy_time_{0};  // from when the zone ran there until it had all its memory
 };
 
 // One that the user gives up is let come to its end, for a while: then what it has done can be undone.
@@ -190,6 +201,7 @@ Result<void> Outgoing::make_offer() {
     KZ_TRY(const Bytes id, crypto::random_bytes(16));
     offer_.migration_id = to_hex(id);
     offer_.dry_run = request_.dry_run;
+    offer_.post_copy = request_.policy.post_copy;
     offer_.zone_uuid = run_.uuid();
     offer_.configuration = zone::export_text(run_.config(), /*with_secrets=*/true);
     offer_.source = run_.host().as_owner();
@@ -236,8 +248,10 @@ Result<void> Outgoing::prepare() {
     KZ_CHECK(make_offer());
     offered_ = true;
     KZ_CHECK(check());
-    connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus, acceptance_.cpus,
-                                               request_.connections);
+    // QEMU's memory channels and post-copy exclude each other.
+    if (!request_.policy.post_copy)
+        connections_ = migrate::memory_connections(run_.config().memory_bytes(), offer_.cpus,
+                                                   acceptance_.cpus, request_.connections);
     caller_.message(acceptance_.has_configuration ? "Using existing zone configuration on destination."
                                                   : "Importing zone configuration.");
     KZ_CHECK(call("POST", "configure", Json::object(), kCallTime));
@@ -256,6 +270,7 @@ Result<void> Outgoing::start_stream() {
     const Path socket = run_.machine()->socket_folder() / "out.sock";
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run_.machine()->give_to_machine(socket));
+    if (request_.policy.post_copy) return start_two_way_stream(std::move(listener));
     KZ_TRY(Transport transport,
            connect_transport(access_.memory, session_, connections_ + 1, run_.interrupt().fd()));
     pumps_->accept_channels(std::move(listener), connections_ + 1,
@@ -264,6 +279,20 @@ Result<void> Outgoing::start_stream() {
                                          .downtime_limit = convergence_.pause_limit(),
                                          .pause_before_switchover = true,
                                          .auto_converge = true}));
+    outgoing_ = true;
+    return qemu::start_outgoing(qmp, "unix:out.sock");
+}
+
+Result<void> Outgoing::start_two_way_stream(UniqueFd listener) {
+    qemu::Qmp& qmp = run_.machine()->qmp();
+    KZ_TRY(std::shared_ptr<migrate::SealedLink> link,
+           connect_link(access_.memory, session_, request_.cipher, run_.interrupt().fd()));
+    pumps_->accept_channels(std::move(listener), 1,
+                            carrying_body(std::move(link), migrate::SealedLink::Side::source));
+    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = 0,
+                                         .downtime_limit = convergence_.pause_limit(),
+                                         .pause_before_switchover = true,
+                                         .post_copy = true}));
     outgoing_ = true;
     return qemu::start_outgoing(qmp, "unix:out.sock");
 }
@@ -310,6 +339,42 @@ Result<void> Outgoing::wait_for_last_pages() {
     }
 }
 
+// After the switch was asked for, or was not: true when memory follows later.
+Result<bool> Outgoing::wait_for_post_copy() {
+    const Deadline deadline = Deadline::after(kCutoverStall);
+    while (true) {
+        const Result<qemu::MigrationState> state =
+            qemu::wait_for_status(run_.machine()->qmp(), {qemu::MigrationStatus::postcopy_active},
+                                  deadline.earlier(Deadline::after(kProgressStep)), run_.interrupt().fd());
+        if (state) return state->status == qemu::MigrationStatus::postcopy_active;
+        if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+        if (state.error().code() != Errc::timeout || deadline.passed()) return std::unexpected(state.error());
+    }
+}
+
+// The destination's word that it could run. What it will find if this monitor dies is written down before.
+Result<void> Outgoing::confirm_loaded() {
+    KZ_TRY(const Json loaded, call("POST", "loaded", Json::object(), kLoadTime));
+    const bool follows = loaded.contains("post_copy") && json_bool(loaded, "post_copy").value_or(false);
+    if (follows && !post_copy_)
+        return fail(Errc::protocol, "the two hosts do not agree on whether memory is still to follow");
+    if (!follows && std::exchange(post_copy_, false)) {
+        // The little that was left has come meanwhile.
+        KZ_CHECK(wait_for_last_pages());
+        KZ_TRY(totals_, pumps_->join());
+    }
+    if (!post_copy_) return {};
+    if (const auto failure = pumps_->failure()) return std::unexpected(*failure);
+    return save_post_copy(run_.paths(), run_.zone(),
+                          {.side = PostCopyRecord::Side::source,
+                           .machine = run_.machine()->process().identity(),
+                           .migration_id = offer_.migration_id,
+                           .peer = acceptance_.destination.host_name,
+                           .route = access_.memory,
+                           .cipher = request_.cipher,
+                           .session = {session_.id, session_.secret.clone(), session_.port}});
+}
+
 migrate::MoveSample Outgoing::sample(const qemu::MigrationState& now) const {
     const auto by_qemu = static_cast<std::uint64_t>(now.megabits_per_second * 1e6 / 8);
     return {.elapsed = std::chrono::duration_cast<milliseconds>(steady_clock::now() - moving_),
@@ -321,12 +386,16 @@ migrate::MoveSample Outgoing::sample(const qemu::MigrationState& now) const {
 }
 
 void Outgoing::show_progress(const qemu::MigrationState& now) {
-    const stream::PumpTotals totals = pumps_->totals();
+    show_progress(now, pumps_->totals());
+}
+
+void Outgoing::show_progress(const qemu::MigrationState& now, const stream::PumpTotals& totals) {
     speed_.add(totals, steady_clock::now());
     const migrate::MoveSample known = sample(now);
     Json figures{{"transferred", totals.sealed_bytes},
                  {"bytes_per_second", speed_.sealed()},
-                 {"connection_bytes", pumps_->channel_bytes()},
+                 {"connection_bytes", pumps_ ? pumps_->channel_bytes() : std::vector{totals.sealed_bytes}},
+                 {"post_copy", post_copy_},
                  {"memory_bytes_per_second", known.bytes_per_second},
                  {"remaining", now.remaining},
                  {"total", now.total},
@@ -353,6 +422,11 @@ Result<void> Outgoing::steer(const qemu::MigrationState& now) {
         case Action::force:
             caller_.message(verdict.reason + "; forcing the switch.");
             return qemu::set_migration_limits(qmp, kUnlimited, kForcedPause);
+        case Action::post_copy:
+            caller_.message(
+                fmt::format("Switching to post-copy: {}. The zone runs on {} before all its memory is there.",
+                            verdict.reason, acceptance_.destination.host_name));
+            return qemu::start_post_copy(qmp);
         case Action::give_up:
             return fail(Errc::timeout, "{}", verdict.reason);
     }
@@ -378,12 +452,17 @@ Result<void> Outgoing::move_memory() {
     caller_.message("Suspending zone on source host.");
     qemu::Qmp& qmp = run_.machine()->qmp();
     KZ_CHECK(qemu::continue_after_pause(qmp));
-    KZ_CHECK(wait_for_last_pages());
-    streamed_ = true;
-    KZ_TRY(totals_, pumps_->join());
+    if (request_.policy.post_copy) {
+        KZ_TRY(post_copy_, wait_for_post_copy());
+    }
+    streamed_ = post_copy_;
+    if (!post_copy_) {
+        KZ_CHECK(wait_for_last_pages());
+        streamed_ = true;
+        KZ_TRY(totals_, pumps_->join());
+    }
     caller_.message("Waiting for migration to complete.");
-    KZ_CHECK(call("POST", "loaded", Json::object(), kLoadTime));
-    return {};
+    return confirm_loaded();
 }
 
 // The commit point. Where the outcome of its write is not known, the disk alone tells.
@@ -393,9 +472,13 @@ Outgoing::Commit Outgoing::commit() {
     run_.interrupt().reset();
     run_.guest_stopped();
     run_.keeper()->rest();
-    const Result<void> written = run_.disk().hand_to(acceptance_.destination, "running");
+    const Result<void> written = run_.disk().hand_to(
+        acceptance_.destination, "running", post_copy_ ? storage::kPostCopyPhase : std::string_view());
     if (written) return {CommitOutcome::done, {}};
-    const Result<storage::HostData> settled = run_.settle_host_data(kSettleTime);
+    Result<storage::HostData> settled = run_.settle_host_data(kSettleTime);
+    // A machine whose memory may be needed at either host is kept until the storage says at which.
+    while (!settled && post_copy_ && !run_.machine_lost)
+        settled = run_.settle_host_data(kSettleTime);
     if (settled && settled->owner == acceptance_.destination) return {CommitOutcome::done, {}};
     if (settled) return {CommitOutcome::not_done, written.error()};
     return {CommitOutcome::unknown,
@@ -418,17 +501,19 @@ Json Outgoing::carried_console() const {
 }
 
 Json Outgoing::report() const {
-    return {{"bytes", totals_.sealed_bytes},
-            {"memory_bytes", totals_.plain_bytes},
-            {"compression", compression(totals_)},
-            {"pause_ms", pause_.count()},
-            {"total_ms", total_.count()},
-            {"cipher", crypto::cipher_name(request_.cipher)},
-            {"connections", connections_},
-            {"connection_bytes", pumps_->channel_bytes()},
-            {"peer", acceptance_.destination.host_name},
-            {"transport", migrate::scheme_name(request_.destination.scheme)},
-            {"fingerprint", peer_.fingerprint()}};
+    Json facts{{"bytes", totals_.sealed_bytes},
+               {"memory_bytes", totals_.plain_bytes},
+               {"compression", compression(totals_)},
+               {"pause_ms", pause_.count()},
+               {"total_ms", total_.count()},
+               {"cipher", crypto::cipher_name(request_.cipher)},
+               {"connections", connections_},
+               {"connection_bytes", post_copy_ ? std::vector{totals_.sealed_bytes} : pumps_->channel_bytes()},
+               {"peer", acceptance_.destination.host_name},
+               {"transport", migrate::scheme_name(request_.destination.scheme)},
+               {"fingerprint", peer_.fingerprint()}};
+    if (post_copy_) facts["post_copy_ms"] = post_copy_time_.count();
+    return facts;
 }
 
 void Outgoing::note_departure() const {
@@ -444,6 +529,7 @@ Result<Json> Outgoing::finish() {
     const auto now = steady_clock::now();
     pause_ = std::chrono::duration_cast<milliseconds>(now - paused_);
     total_ = std::chrono::duration_cast<milliseconds>(now - begun_);
+    if (post_copy_) return serve_memory(resumed);
     if (resumed) caller_.message("Migration successful.");
     caller_.message("Halting and detaching zone on source host.");
     run_.end_machine("the zone has moved to " + acceptance_.destination.host_name);
@@ -457,6 +543,40 @@ Result<Json> Outgoing::finish() {
                     "there with: zoneadm -z {} list -s",
                     acceptance_.destination.host_name, resumed.error().message(), run_.zone());
     }
+    return report();
+}
+
+// Post-copy: the zone runs there, or will as soon as that host has read host data; its memory follows.
+Result<Json> Outgoing::serve_memory(const Result<Json>& resumed) {
+    const auto since = steady_clock::now();
+    phase_ = "post-copy";
+    if (resumed) {
+        caller_.message(fmt::format("The zone runs on {}; the rest of its memory follows.",
+                                    acceptance_.destination.host_name));
+    } else {
+        run_.log().error("the destination did not confirm that the zone runs: {}", resumed.error().message());
+    }
+    std::optional<PostCopyRecord> record = load_post_copy(
+        run_.paths(), run_.zone(), run_.machine()->process().identity(), PostCopyRecord::Side::source);
+    if (!record) return fail(Errc::internal, "what was written down of the migration is gone");
+    PostCopySource source(run_, *std::move(record), &limits_.limiter(),
+                          {[this](const std::string& text) {
+                               caller_.message(text);
+                               run_.log().info("{}", text);
+                           },
+                           [this](const qemu::MigrationState& now, const stream::PumpTotals& sent) {
+                               show_progress(now, sent);
+                           }});
+    const Result<stream::PumpTotals> served = source.serve(std::move(pumps_));
+    const auto now = steady_clock::now();
+    post_copy_time_ = std::chrono::duration_cast<milliseconds>(now - since);
+    total_ = std::chrono::duration_cast<milliseconds>(now - begun_);
+    if (served) caller_.message("Migration successful.");
+    caller_.message("Halting and detaching zone on source host.");
+    KZ_CHECK(end_departed(run_));
+    if (!served) return std::unexpected(served.error());
+    totals_ = *served;
+    note_departure();
     return report();
 }
 

@@ -215,7 +215,8 @@ Result<void> resume_lazily(ZoneRun& run, std::unique_ptr<image::ImageReader> rea
     KZ_TRY_CONTEXT(std::unique_ptr<MemoryServer> owned, start_serving(run, std::move(reader), resume),
                    "the suspend image could not be loaded; the zone stays suspended");
     KZ_CHECK(write_file_atomic(missing_memory_file(run), text_of(run.machine()->process().identity()), 0600));
-    MemoryServer& server = run.serve_memory(std::move(owned));
+    MemoryServer& server = *owned;
+    run.serve_memory(std::move(owned));
     KZ_CHECK(server.commit());
     KZ_CHECK(consume_and_run(run, *resume));
     server.guest_runs();

@@ -3,6 +3,8 @@
 #include <thread>
 
 #include "monitor/incoming.h"
+#include "monitor/post_copy_source.h"
+#include "monitor/post_copy_zone.h"
 #include "monitor/suspend.h"
 #include "os/process.h"
 #include "qemu/migration.h"
@@ -66,6 +68,18 @@ Result<void> end_broken_arrival(ZoneRun& run, const store::RuntimeRecord& runtim
 constexpr const char* kMemoryLost =
     "the zone's monitor ended while the zone's memory was still coming from its suspend image; what was in "
     "memory is lost, and the zone boots afresh";
+
+constexpr const char* kSwitchLost =
+    "the zone's monitor ended after the switch to post-copy and before the zone had moved; what was in "
+    "memory is lost, "
+    "and the zone boots afresh";
+
+// A machine whose connection broke after the switch to post-copy never takes its guest back.
+bool gone_for_good(qemu::MigrationStatus status) {
+    using qemu::MigrationStatus;
+    return status == MigrationStatus::postcopy_active || status == MigrationStatus::postcopy_paused ||
+           status == MigrationStatus::postcopy_recover;
+}
 
 // Undoes a start that failed: nothing may be left running.
 Result<void> undo_start(ZoneRun& run, Result<void> outcome) {
@@ -132,11 +146,14 @@ Result<void> await_arrival(ZoneRun& run, const store::RuntimeRecord& runtime) {
     KZ_CHECK(run.adopt_machine(runtime));
     const auto loaded = qemu::query_migration(run.machine()->qmp());
     const Deadline deadline = Deadline::after(kArrivalTime);
-    bool coming = loaded && loaded->status == qemu::MigrationStatus::completed;
+    std::optional<PostCopyRecord> post_copy =
+        load_post_copy(run.paths(), run.zone(), *runtime.qemu, PostCopyRecord::Side::destination);
+    bool coming = post_copy || (loaded && loaded->status == qemu::MigrationStatus::completed);
     while (coming && !deadline.passed()) {
         const Result<storage::HostData> data = run.disk().read();
         if (data && data->owner && run.host().owns(*data->owner)) {
             KZ_CHECK(run.hold_lease());
+            if (post_copy) return take_up_arrival(run, *std::move(post_copy));
             return adopt_arrived(run);
         }
         coming = !data || is_coming(run, *data);
@@ -171,6 +188,8 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         if (const Result<storage::HostData> others = run.disk().read()) {
             if (runtime.aux.contains(zone::Aux::migrating_in) && is_coming(run, *others))
                 return await_arrival(run, runtime);
+            if (auto record = departed_with_memory_here(run, *runtime.qemu, *others))
+                return adopt_departed(run, runtime, *std::move(record));
             return give_up_machine(run, runtime, *others, data.error());
         }
     }
@@ -178,6 +197,11 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
     if (data && data->suspend) {
         kill_left_machine(runtime);
         return finish_suspend(run, *data->suspend);
+    }
+    if (data && data->handover && data->handover->phase == storage::kPostCopyPhase) {
+        if (auto record =
+                load_post_copy(run.paths(), run.zone(), *runtime.qemu, PostCopyRecord::Side::destination))
+            return adopt_arrival(run, runtime, *std::move(record));
     }
     // Processors that wait for a page may keep it from answering: it is not asked.
     if (memory_is_missing(run, *runtime.qemu)) {
@@ -207,10 +231,16 @@ Result<void> adopt_zone(ZoneRun& run, const store::RuntimeRecord& runtime) {
         // suspended.
         KZ_TRY(const storage::HostData settled, run.settle_host_data(kSettleTime));
         if (!settled.owner || !run.host().owns(*settled.owner)) {
+            if (auto record = departed_with_memory_here(run, *runtime.qemu, settled)) {
+                go_on_serving(run, *std::move(record));
+                return {};
+            }
             run.drop_machine();
             return give_up_machine(run, runtime, settled, Error(Errc::unavailable, "the zone has moved"));
         }
         if (settled.suspend) return finish_suspend(run, *settled.suspend);
+        KZ_TRY(const qemu::MigrationState migration, qemu::query_migration(run.machine()->qmp()));
+        if (gone_for_good(migration.status)) return halt_zone(run, kSwitchLost);
     }
     // A migration that the old monitor had begun is over: its channels ended with it.
     if (data->handover) KZ_CHECK(run.write_host_state("running", std::nullopt));

@@ -17,6 +17,8 @@ constexpr int kTransportBuffer = 4 * 1024 * 1024;
 // Of the transport's buffer, what has not left yet. QEMU takes the link for as fast as its bytes are taken,
 // and decides by that how long the guest will stand still: what only waits in a large buffer would fool it.
 constexpr int kUnsent = 512 * 1024;
+// A page that a processor waits for goes behind what waits there already.
+constexpr int kUnsentPages = 64 * 1024;
 constexpr std::string_view kPurpose = "live migration";
 // A destination that takes nothing for this long is lost.
 constexpr std::chrono::seconds kStall{30};
@@ -34,8 +36,8 @@ struct Shared {
 };
 
 // A tunnel is no TCP connection and goes without.
-void limit_unsent(int fd) {
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kUnsent, sizeof kUnsent);
+void limit_unsent(int fd, int bytes = kUnsent) {
+    ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
 std::shared_ptr<const Shared> share(Transport transport, const migrate::Session& session,
@@ -104,6 +106,30 @@ migrate::PumpBody opening_body(Transport transport, const migrate::Session& sess
             stream::pump_open(shared->transport[channel].fd.get(), local_fd, opener, rules, counters);
         if (totals) ::shutdown(local_fd, SHUT_WR);
         return totals;
+    };
+}
+
+Result<std::shared_ptr<migrate::SealedLink>> connect_link(const MemoryRoute& route,
+                                                          const migrate::Session& session,
+                                                          crypto::Cipher cipher, int cancel_fd) {
+    KZ_TRY(Transport transport, connect_transport(route, session, 1, cancel_fd));
+    limit_unsent(transport.front().fd.get(), kUnsentPages);
+    KZ_TRY(std::unique_ptr<migrate::SealedLink> link,
+           migrate::SealedLink::open(std::move(transport.front()), session, cipher,
+                                     migrate::SealedLink::Side::source, Deadline::after(kConnectTime),
+                                     cancel_fd));
+    return std::shared_ptr<migrate::SealedLink>(std::move(link));
+}
+
+migrate::PumpBody carrying_body(std::shared_ptr<migrate::SealedLink> link, migrate::SealedLink::Side side) {
+    return [link = std::move(link), side](unsigned, int local_fd, const stream::PumpRules& rules,
+                                          stream::PumpCounters& counters) -> Result<stream::PumpTotals> {
+        stream::PumpCounters requests;
+        const bool sends = side == migrate::SealedLink::Side::source;
+        KZ_CHECK(link->carry(
+            local_fd, rules,
+            sends ? stream::TwoWayCounters{counters, requests} : stream::TwoWayCounters{requests, counters}));
+        return stream::PumpTotals{counters.plain_bytes, counters.sealed_bytes, counters.records};
     };
 }
 

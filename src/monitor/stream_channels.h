@@ -2,12 +2,14 @@
 // incoming.cc.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "crypto/cipher.h"
 #include "migrate/offer.h"
 #include "migrate/pump_group.h"
+#include "migrate/sealed_link.h"
 #include "os/paths.h"
 
 namespace kz::monitor {
@@ -29,5 +31,13 @@ Result<Transport> connect_transport(const MemoryRoute& route, const migrate::Ses
 migrate::PumpBody sealing_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher);
 // Destination: transport[channel], opened, to QEMU.
 migrate::PumpBody opening_body(Transport transport, const migrate::Session& session, crypto::Cipher cipher);
+
+// Source: the one connection of a migration that may end as post-copy, or of its recovery session.
+Result<std::shared_ptr<migrate::SealedLink>> connect_link(const MemoryRoute& route,
+                                                          const migrate::Session& session,
+                                                          crypto::Cipher cipher, int cancel_fd);
+// Both directions of channel 0. What is counted is the memory: sealed at the source, opened at the
+// destination.
+migrate::PumpBody carrying_body(std::shared_ptr<migrate::SealedLink> link, migrate::SealedLink::Side side);
 
 }  // namespace kz::monitor

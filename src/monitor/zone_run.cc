@@ -214,8 +214,8 @@ void ZoneRun::end_machine(const std::string& why) {
     agent_->detach(why);
     qga_->detach();
     // Half its memory is of no use, and with processors that wait for the rest it would not end by itself.
-    const bool has_half_its_memory = memory_server_ && !memory_server_->complete();
-    memory_server_.reset();
+    const bool has_half_its_memory = memory_source_ && !memory_source_->complete();
+    memory_source_.reset();
     keeper_.reset();
     if (has_half_its_memory) machine_->kill();
     machine_->end();
@@ -250,16 +250,46 @@ Result<void> ZoneRun::continue_guest(bool begins) {
     return {};
 }
 
-MemoryServer& ZoneRun::serve_memory(std::unique_ptr<MemoryServer> server) {
-    memory_server_ = std::move(server);
-    return *memory_server_;
+void ZoneRun::serve_memory(std::unique_ptr<MemorySource> source) {
+    memory_source_ = std::move(source);
 }
 
 Result<void> ZoneRun::wait_for_memory() {
-    if (!memory_server_ || memory_server_->complete()) return {};
-    KZ_CHECK_CONTEXT(memory_server_->wait_until_complete(interrupt_.fd()),
-                     "waiting for the memory that is still in the suspend image");
+    if (!memory_source_ || memory_source_->complete()) return {};
+    KZ_CHECK_CONTEXT(
+        memory_source_->wait_until_complete(interrupt_.fd()),
+        "waiting for the memory that is still in the suspend image, or on the host it comes from");
     return {};
+}
+
+void ZoneRun::show_memory(const zone::AuxSet& aux) {
+    {
+        const std::lock_guard lock(memory_mutex_);
+        shown_memory_ = aux;
+    }
+    wake_.signal();
+}
+
+std::optional<zone::AuxSet> ZoneRun::take_shown_memory() {
+    const std::lock_guard lock(memory_mutex_);
+    return std::exchange(shown_memory_, std::nullopt);
+}
+
+void ZoneRun::memory_lost(const std::string& reason) {
+    {
+        const std::lock_guard lock(fence_mutex_);
+        memory_lost_ = reason;
+    }
+    log_.error("{}", reason);
+    machine_->fence();
+}
+
+void ZoneRun::serve_departed(std::function<void()> work) {
+    has_departed_ = true;
+    departed_ = std::jthread([this, serve = std::move(work)] {
+        const std::lock_guard lock(operation_);
+        if (!finished_) serve();
+    });
 }
 
 Result<void> ZoneRun::set_runtime_state(zone::State state, const zone::AuxSet& aux) {
@@ -294,6 +324,13 @@ Result<void> ZoneRun::write_host_state(std::string_view state,
     data.state = state;
     data.suspend = suspend;
     data.handover.reset();
+    return disk_->write(std::move(data));
+}
+
+Result<void> ZoneRun::write_running_without_memory() {
+    KZ_TRY(storage::HostData data, disk_->read_owned(record_.uuid));
+    data.state = zone::state_name(zone::State::running);
+    data.suspend.reset();
     return disk_->write(std::move(data));
 }
 

@@ -12,13 +12,14 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "base/log.h"
 #include "monitor/console.h"
 #include "monitor/guard.h"
-#include "monitor/lazy_resume.h"
 #include "monitor/lease_keeper.h"
 #include "monitor/machine.h"
+#include "monitor/memory_source.h"
 #include "os/io.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
@@ -105,7 +106,7 @@ class ZoneRun {
     // operation.
     Result<void> continue_guest(bool begins = false);
     // The machine gets its memory from there while it runs; until it has ended.
-    MemoryServer& serve_memory(std::unique_ptr<MemoryServer> server);
+    void serve_memory(std::unique_ptr<MemorySource> source);
     // Returns when all memory is in; at once where nothing serves any. Errors: Errc::cancelled (interrupt()),
     // why it will not come whole.
     Result<void> wait_for_memory();
@@ -115,7 +116,7 @@ class ZoneRun {
     // The same where it is not known yet what host data say: they are settled before the guest goes on.
     void go_on_when_settled();
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
-    // All memory of a zone that comes from another host is here. Recorded before the source is told: a
+    // All memory of a zone that comes from another host is here, or will follow. Recorded before the source is told: a
     // machine without this record is never committed to.
     Result<void> record_arrived();
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
@@ -126,6 +127,8 @@ class ZoneRun {
     // Host data: state and suspend record; a hand-over that was announced is over with it.
     Result<void> write_host_state(std::string_view state,
                                   const std::optional<storage::SuspendRecord>& suspend);
+    // The zone has come here, and some of its memory has not: running, and the hand-over stays.
+    Result<void> write_running_without_memory();
 
     // The monitor's work is done: the main loop ends.
     void finish();
@@ -138,12 +141,33 @@ class ZoneRun {
     std::atomic<bool> machine_lost = false;
     // What was to come from another host will not come whole.
     std::atomic<bool> arrival_broken = false;
+    // What the main loop is to show beside "running", when the memory that is missing changes something about
+    // that.
+    void show_memory(const zone::AuxSet& aux);
+    std::optional<zone::AuxSet> take_shown_memory();
+    // The machine will not get the rest of its memory: it is ended, and the reason is said.
+    void memory_lost(const std::string& reason);
+    // The guest runs at another host, which still gets its memory from here: what does that, on a thread of
+    // its own that takes operation(). Called once.
+    void serve_departed(std::function<void()> work);
+    bool has_departed() const { return has_departed_; }
+    // Of that: the other host cannot be reached; then the administrator may give it up.
+    std::atomic<bool> departed_unreachable = false;
+    std::atomic<bool> give_up_departed = false;
+    // This monitor was told to end.
+    std::atomic<bool> ending = false;
+
     // Why the machine was ended for the sake of the storage. Empty: it was not.
     struct FenceReason {
         std::string text;
         bool lost = false;  // the disk is another host's
     };
     FenceReason fence_reason();
+    // That of memory_lost(). Empty: it was not.
+    std::string memory_lost_reason() {
+        const std::lock_guard lock(fence_mutex_);
+        return memory_lost_;
+    }
 
     // How often the main loop has dealt with a guest that powered off; wait_for_shutdown waits for one more
     // than `before` and tells whether it came.
@@ -186,16 +210,20 @@ class ZoneRun {
     std::unique_ptr<Machine> machine_;
     std::optional<store::BootDisk> disk_;
     bool lease_held_ = false;
+    std::atomic<bool> has_departed_ = false;
+    std::mutex memory_mutex_;
+    std::optional<zone::AuxSet> shown_memory_;  // by memory_mutex_
     std::mutex guard_mutex_;
     std::optional<GuardLink> guard_;  // by guard_mutex_
     std::unique_ptr<LeaseKeeper> keeper_;
-    std::unique_ptr<MemoryServer> memory_server_;
+    std::unique_ptr<MemorySource> memory_source_;
     // The next renewal must settle host data first.
     std::atomic<bool> settle_first_ = false;
     // QEMU has stopped the guest because of an error of its disk.
     std::atomic<bool> stopped_by_disk_ = false;
     std::mutex fence_mutex_;
     FenceReason fence_reason_;  // by fence_mutex_
+    std::string memory_lost_;   // by fence_mutex_
     store::RuntimeRecord runtime_;
     std::atomic<bool> finished_ = false;
     std::chrono::steady_clock::time_point last_reset_;
@@ -205,6 +233,7 @@ class ZoneRun {
     std::mutex shutdown_mutex_;
     std::condition_variable shutdown_changed_;
     unsigned shutdowns_handled_ = 0;
+    std::jthread departed_;  // uses all of the above
 };
 
 }  // namespace kz::monitor

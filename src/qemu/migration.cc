@@ -95,6 +95,10 @@ std::string_view migration_status_name(MigrationStatus status) {
     return found == kStatusNames.end() ? "unknown" : found->second;
 }
 
+MigrationStatus status_of_event(const QmpEvent& event) {
+    return status_of(text(event.data, "status"));
+}
+
 bool migration_ended(MigrationStatus status) {
     return status == MigrationStatus::completed || status == MigrationStatus::failed ||
            status == MigrationStatus::cancelled;
@@ -105,7 +109,7 @@ Result<void> set_up_outgoing(Qmp& qmp, const MigrationSetup& setup) {
                                     {"multifd", setup.channels > 0},
                                     {"pause-before-switchover", setup.pause_before_switchover},
                                     {"auto-converge", setup.auto_converge},
-                                    {"postcopy-ram", false}}));
+                                    {"postcopy-ram", setup.post_copy}}));
     if (setup.channels > 0) KZ_CHECK(set_parameters(qmp, {{"multifd-channels", setup.channels}}));
     return set_migration_limits(qmp, setup.max_bytes_per_second, setup.downtime_limit);
 }
@@ -174,6 +178,21 @@ Result<MigrationState> wait_for_end(Qmp& qmp, Deadline deadline, int cancel_fd) 
 
 Result<void> continue_after_pause(Qmp& qmp) {
     KZ_CHECK(qmp.execute("migrate-continue", {{"state", "pre-switchover"}}));
+    return {};
+}
+
+Result<void> start_post_copy(Qmp& qmp) {
+    KZ_CHECK(qmp.execute("migrate-start-postcopy"));
+    return {};
+}
+
+Result<void> recover_incoming(Qmp& qmp, std::string_view uri) {
+    KZ_CHECK(qmp.execute_out_of_band("migrate-recover", {{"uri", uri}}));
+    return {};
+}
+
+Result<void> resume_outgoing(Qmp& qmp, std::string_view uri) {
+    KZ_CHECK(qmp.execute("migrate", {{"uri", uri}, {"resume", true}}));
     return {};
 }
 

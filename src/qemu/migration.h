@@ -41,6 +41,8 @@ struct MigrationSetup {
     bool pause_before_switchover = false;
     // Slow the guest's processors down when memory changes faster than it moves.
     bool auto_converge = false;
+    // Post-copy is possible: start_post_copy(). Not with memory channels; QEMU answers on the main one.
+    bool post_copy = false;
 };
 
 // Sets every capability that we use, on or off: an earlier attempt may have left it otherwise.
@@ -69,6 +71,8 @@ enum class MigrationStatus {
     unknown,  // a status of a later QEMU
 };
 std::string_view migration_status_name(MigrationStatus status);  // QEMU's own: "pre-switchover"
+// Of an event MIGRATION.
+MigrationStatus status_of_event(const QmpEvent& event);
 // completed, failed, cancelled.
 bool migration_ended(MigrationStatus status);
 
@@ -102,6 +106,23 @@ Result<MigrationState> wait_for_end(Qmp& qmp, Deadline deadline, int cancel_fd =
 
 // Leaves pre_switchover.
 Result<void> continue_after_pause(Qmp& qmp);
+// Of a migration that may: at the end of the pass that is under way the guest is stopped (pre_switchover, if
+// that was asked for) and what is left follows while it runs at the target (postcopy_active).
+//
+// What QEMU 7.2 does then, held by the tests:
+// - Until its connection breaks, cancel_migration() takes the guest back: it stays stopped ("postmigrate")
+// until
+//   `cont`, which works once the target has let go of the disks. After the connection broke (postcopy_paused)
+//   nothing does: the run state stays "finish-migrate" and cancelling never ends.
+// - The target's main loop may stand still while it needs a page, and every queued command with it. Events
+// come, and
+//   what goes out of band is carried out.
+Result<void> start_post_copy(Qmp& qmp);
+// After postcopy_paused: the target listens on `uri` again, and the source connects to it. Whatever the
+// target has got stays; what was lost on the way is sent again. recover_incoming goes out of band.
+Result<void> recover_incoming(Qmp& qmp, std::string_view uri);
+Result<void> resume_outgoing(Qmp& qmp, std::string_view uri);
+
 // Asks for the end of an outgoing migration; the guest goes on if it ran. wait_for_status tells when. No
 // error when there is none.
 Result<void> cancel_migration(Qmp& qmp);

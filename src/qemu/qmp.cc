@@ -24,6 +24,10 @@ Result<json> Qmp::execute_with_fd(std::string_view command, json arguments, int 
     return connection_->execute(command, arguments, fd, deadline);
 }
 
+Result<json> Qmp::execute_out_of_band(std::string_view command, json arguments, Deadline deadline) {
+    return connection_->execute(command, arguments, -1, deadline, QmpOrder::out_of_band);
+}
+
 bool Qmp::connected() const {
     return connection_->connected();
 }

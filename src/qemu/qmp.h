@@ -66,6 +66,12 @@ class Qmp {
     Result<nlohmann::json> execute_with_fd(std::string_view command, nlohmann::json arguments, int fd,
                                            Deadline deadline = Deadline::after(kCommandTimeout));
 
+    // As execute, at once, even while QEMU's main loop stands still (it waits for a page of the guest, say).
+    // For the few commands that QEMU takes so. Errors: also Errc::unsupported where QEMU does not offer it.
+    Result<nlohmann::json> execute_out_of_band(std::string_view command,
+                                               nlohmann::json arguments = nlohmann::json::object(),
+                                               Deadline deadline = Deadline::after(kCommandTimeout));
+
     bool connected() const;
     // The greeting's QMP.version.qemu.
     const nlohmann::json& version() const;

@@ -53,7 +53,9 @@ Result<std::unique_ptr<QmpConnection>> QmpConnection::open(UniqueFd socket, Dead
         new QmpConnection(std::move(socket), std::move(stop), std::move(handlers)));
     KZ_CHECK(connection->read_greeting(deadline));
     connection->reader_ = std::thread([raw = connection.get()] { raw->run_reader(); });
-    KZ_CHECK(connection->execute("qmp_capabilities", json::object(), -1, deadline));
+    json wanted = json::object();
+    if (connection->out_of_band_) wanted["enable"] = {"oob"};
+    KZ_CHECK(connection->execute("qmp_capabilities", wanted, -1, deadline));
     return connection;
 }
 
@@ -65,6 +67,7 @@ Result<void> QmpConnection::read_greeting(Deadline deadline) {
             auto* greeting = std::get_if<QmpGreeting>(&message);
             if (greeting == nullptr) return fail(Errc::protocol, "QEMU did not begin with a greeting");
             version_ = std::move(greeting->version);
+            out_of_band_ = greeting->out_of_band;
             return {};
         }
         KZ_TRY(const std::size_t got, read_some(socket_.get(), buffer, deadline));
@@ -74,12 +77,14 @@ Result<void> QmpConnection::read_greeting(Deadline deadline) {
 }
 
 Result<json> QmpConnection::execute(std::string_view command, const json& arguments, int fd,
-                                    Deadline deadline) {
+                                    Deadline deadline, QmpOrder order) {
+    if (order == QmpOrder::out_of_band && !out_of_band_)
+        return fail(Errc::unsupported, "{}: QEMU takes no commands out of band", command);
     if (std::this_thread::get_id() == reader_id_.load())
         return fail(Errc::internal, "{}: called from an event handler", command);
     std::uint64_t id = 0;
     KZ_TRY(std::future<Outcome> future, announce(id));
-    Result<std::string> line = render_qmp_command(command, arguments, id);
+    Result<std::string> line = render_qmp_command(command, arguments, id, order);
     const Result<void> sent = line ? send(*line, fd, deadline) : std::unexpected(line.error());
     if (!sent) {
         forget(id);

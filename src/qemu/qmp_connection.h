@@ -23,7 +23,7 @@ class QmpConnection {
     QmpConnection& operator=(const QmpConnection&) = delete;
 
     Result<nlohmann::json> execute(std::string_view command, const nlohmann::json& arguments, int fd,
-                                   Deadline deadline);
+                                   Deadline deadline, QmpOrder order = QmpOrder::queued);
     void subscribe(const std::shared_ptr<EventQueue>& queue);
     bool connected() const;
     const nlohmann::json& version() const { return version_; }
@@ -52,6 +52,7 @@ class QmpConnection {
     EventFd stop_;
     const QmpHandlers handlers_;
     nlohmann::json version_;
+    bool out_of_band_ = false;
     LineBuffer lines_;  // the reader's alone, once it runs
     std::thread reader_;
     std::atomic<std::thread::id> reader_id_;

@@ -68,7 +68,10 @@ std::optional<QmpMessage> as_greeting(const json& message) {
     if (version == nullptr || !version->is_object()) return std::nullopt;
     const json* qemu = member(*version, "qemu");
     if (qemu == nullptr || !qemu->is_object()) return std::nullopt;
-    return QmpGreeting{*qemu};
+    const json* offered = member(*greeting, "capabilities");
+    const bool out_of_band = offered != nullptr && offered->is_array() &&
+                             std::ranges::find(*offered, json("oob")) != offered->end();
+    return QmpGreeting{*qemu, out_of_band};
 }
 
 std::optional<QmpMessage> as_event(json& message) {
@@ -144,11 +147,12 @@ Result<QmpMessage> parse_qmp_message(std::string_view line) {
     return *std::move(result);
 }
 
-Result<std::string> render_qmp_command(std::string_view command, const json& arguments, std::uint64_t id) {
+Result<std::string> render_qmp_command(std::string_view command, const json& arguments, std::uint64_t id,
+                                       QmpOrder order) {
     if (!arguments.is_object() && !arguments.is_null())
         return fail(Errc::invalid_argument, "{}: arguments must be an object", command);
     try {
-        json message = {{"execute", command}, {"id", id}};
+        json message = {{order == QmpOrder::queued ? "execute" : "exec-oob", command}, {"id", id}};
         if (!arguments.empty()) message["arguments"] = arguments;
         return message.dump() + "\n";
     } catch (const json::exception& e) {

@@ -6,7 +6,8 @@
 //   [...]}} client:       {"execute": "cont", "arguments": {...}, "id": 5} QEMU:         {"return": {...},
 //   "id": 5}   or   {"error": {"class": "GenericError", "desc": "..."}, "id": 5} QEMU, ever:   {"event":
 //   "STOP", "data": {...}, "timestamp": {"seconds": 1, "microseconds": 2}}
-// The client's first command is qmp_capabilities; before it QEMU sends no events. QEMU answers an object that
+// The client's first command is qmp_capabilities, with {"enable": ["oob"]} where QEMU offers that; before it
+// QEMU sends no events. QEMU answers an object that
 // it cannot read with an error that has no id; as we send none such, that ends the connection like any
 // garbage.
 #pragma once
@@ -40,7 +41,8 @@ class LineBuffer {
 };
 
 struct QmpGreeting {
-    nlohmann::json version;  // of QEMU: major, minor, micro
+    nlohmann::json version;    // of QEMU: major, minor, micro
+    bool out_of_band = false;  // it offers the capability "oob"
 };
 struct QmpFailure {
     std::string error_class;
@@ -55,9 +57,13 @@ using QmpMessage = std::variant<QmpGreeting, QmpReply, QmpEvent>;
 // Errc::protocol for everything that is none of them.
 Result<QmpMessage> parse_qmp_message(std::string_view line);
 
+// queued: QEMU's main loop carries commands out one after the other. out_of_band: at once, whatever the main
+// loop is doing; few commands may be sent so ("exec-oob" instead of "execute").
+enum class QmpOrder { queued = 1, out_of_band };
+
 // A command, with its line end. Errc::invalid_argument when the arguments are not an object or hold text that
 // is not UTF-8.
 Result<std::string> render_qmp_command(std::string_view command, const nlohmann::json& arguments,
-                                       std::uint64_t id);
+                                       std::uint64_t id, QmpOrder order = QmpOrder::queued);
 
 }  // namespace kz::qemu

@@ -31,6 +31,8 @@ Result<void> read_knobs(const Body& body, client::MigrateOptions& options) {
         return fail(Errc::invalid_argument, "'on_deadline' is cancel or force");
     KZ_TRY(options.bandwidth_bytes, body.number_or("bandwidth", 0, kMaxBandwidth));
     KZ_TRY(options.post_copy, body.flag("post_copy"));
+    if (options.post_copy && options.connections > 1)
+        return fail(Errc::invalid_argument, "'post_copy' and 'connections' exclude each other");
     return {};
 }
 

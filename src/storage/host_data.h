@@ -73,6 +73,9 @@ struct SuspendRecord {
 };
 
 // A migration that was announced but whose end is not known to both sides yet.
+// phase: "memory" before the commit and after that of a move whose memory is all there; kPostCopyPhase when
+// the owner is `to` and runs the zone, and the host it came from still holds some of its memory.
+inline constexpr std::string_view kPostCopyPhase = "post-copy";
 struct Handover {
     std::string migration_id;
     Owner to;

@@ -137,7 +137,8 @@ Result<storage::HostData> BootDisk::read_owned_in_turn(const std::string& zone_u
     return data;
 }
 
-Result<void> BootDisk::change_owner(const std::optional<storage::Owner>& owner, std::string_view state) {
+Result<void> BootDisk::change_owner(const std::optional<storage::Owner>& owner, std::string_view state,
+                                    std::string_view phase) {
     KZ_TRY(storage::HostData data, read_in_turn());
     if (!data.owner && !owner) return {};
     if (!data.owner || !parts_->host.owns(*data.owner)) {
@@ -147,6 +148,7 @@ Result<void> BootDisk::change_owner(const std::optional<storage::Owner>& owner, 
     }
     data.change_owner(owner, utc_timestamp());
     if (owner) data.state = state;
+    if (!phase.empty() && data.handover) data.handover->phase = phase;
     return write_in_turn(std::move(data));
 }
 
@@ -155,9 +157,9 @@ Result<void> BootDisk::release() {
     return change_owner(std::nullopt, {});
 }
 
-Result<void> BootDisk::hand_to(const storage::Owner& owner, std::string_view state) {
+Result<void> BootDisk::hand_to(const storage::Owner& owner, std::string_view state, std::string_view phase) {
     const std::lock_guard turn(parts_->turn);
-    return change_owner(owner, state);
+    return change_owner(owner, state, phase);
 }
 
 std::shared_ptr<storage::Lease> BootDisk::lease() const {

@@ -74,9 +74,9 @@ class BootDisk {
     Result<storage::HostData> take(const TakeOptions& options = {});
     // This host owns it no longer: attach takes it here or elsewhere.
     Result<void> release();
-    // The commit point of a hand-over: epoch + 1, the other host is the owner. When it fails, settle() says
-    // whether it has happened.
-    Result<void> hand_to(const storage::Owner& owner, std::string_view state);
+    // The commit point of a hand-over: epoch + 1, the other host is the owner. `phase`, unless empty, is that
+    // of the hand-over from now on. When it fails, settle() says whether it has happened.
+    Result<void> hand_to(const storage::Owner& owner, std::string_view state, std::string_view phase = {});
 
     // From now on this host renews (storage/lease.h), and every write is a renewal. Errors: those of
     // read_owned(). Nothing is written: the guest may run after the first renew().
@@ -92,7 +92,8 @@ class BootDisk {
     Result<storage::HostData> read_in_turn();
     Result<storage::HostData> read_owned_in_turn(const std::string& zone_uuid);
     Result<void> write_in_turn(storage::HostData data);
-    Result<void> change_owner(const std::optional<storage::Owner>& owner, std::string_view state);
+    Result<void> change_owner(const std::optional<storage::Owner>& owner, std::string_view state,
+                              std::string_view phase = {});
     Result<storage::HostData> accept(Result<storage::Taken> taken) const;
     storage::Taking taking(const TakeOptions& options);
     std::shared_ptr<storage::Lease> lease() const;

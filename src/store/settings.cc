@@ -34,7 +34,8 @@ constexpr std::array kNames{
     Name{"lease.takeover", [](Settings& s) -> Milliseconds& { return s.lease.takeover; }},
     Name{"lease.claim-wait", [](Settings& s) -> Milliseconds& { return s.lease.claim_wait; }},
     Name{"lease.claim-fresh", [](Settings& s) -> Milliseconds& { return s.lease.claim_fresh; }},
-    Name{"storage.timeout", [](Settings& s) -> Milliseconds& { return s.storage_timeout; }}};
+    Name{"storage.timeout", [](Settings& s) -> Milliseconds& { return s.storage_timeout; }},
+    Name{"post-copy.wait", [](Settings& s) -> Milliseconds& { return s.post_copy_wait; }}};
 
 Result<Milliseconds> parse_duration(std::string_view text) {
     for (const Unit& unit : kUnits) {

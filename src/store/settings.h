@@ -12,6 +12,9 @@
 //   lease.claim-fresh 1s    a claim that took longer to write than this is watched for lease.takeover instead
 //   storage.timeout   10s   the longest that one operation on network storage may take; below lease.pause, so
 //                           that one that fails can be tried again in time
+//   post-copy.wait    30min a zone whose memory is still on the host it came from, which cannot be reached:
+//   after so
+//                           long that memory is given up, and the zone halted
 //
 // Hosts that share storage should agree on lease.*: an owner's own timings are in its host data, but a
 // claim's are not.
@@ -28,6 +31,7 @@ namespace kz::store {
 struct Settings {
     storage::LeaseTimings lease{};
     storage::Milliseconds storage_timeout{10'000};
+    storage::Milliseconds post_copy_wait{1'800'000};
     bool operator==(const Settings&) const = default;
 };
 

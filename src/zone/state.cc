@@ -25,9 +25,14 @@ constexpr std::array kStateNames{
 };
 
 constexpr std::array kAuxNames{
-    Name<Aux>{Aux::suspended, "suspended"},       Name<Aux>{Aux::debugging, "debugging"},
-    Name<Aux>{Aux::panicked, "panicked"},         Name<Aux>{Aux::migrating_out, "migrating-out"},
-    Name<Aux>{Aux::migrating_in, "migrating-in"}, Name<Aux>{Aux::no_config, "no-config"},
+    Name<Aux>{Aux::suspended, "suspended"},
+    Name<Aux>{Aux::debugging, "debugging"},
+    Name<Aux>{Aux::panicked, "panicked"},
+    Name<Aux>{Aux::migrating_out, "migrating-out"},
+    Name<Aux>{Aux::migrating_in, "migrating-in"},
+    Name<Aux>{Aux::post_copy, "post-copy"},
+    Name<Aux>{Aux::paused, "paused"},
+    Name<Aux>{Aux::no_config, "no-config"},
 };
 
 template <typename Table, typename Enum>

@@ -33,6 +33,13 @@ PROPERTIES = {
         "never_back": r"assertion violated \( ?!\(committed\)\|\|\(slot_owner\[",
         "zone_kept": r"assertion violated \(\(\(\(slot_owner\[.*\|\|claimed\)",
     },
+    "postcopy": {
+        "one_running": r"assertion violated \(\(\(machine_s==\d+\)\+\(machine_d==\d+\)\)<=1\)",
+        "never_back": r"assertion violated \(\(\(\(machine_s==.*<=1\)&&\(\(owner==1\)\|\|",
+        "pages_kept": r"assertion violated \(\(\(missing==0\)\|\| ?!\(",
+        "whole": r"assertion violated \(missing==0\)",
+        "comes_to_rest": r"assertion violated \(+owner==2\)&&\(machine_d==\d+\)\)&&\(missing==0\)\)",
+    },
     "suspend": {
         "one_running": r"assertion violated  !\(\(\(machine\[0\]==\d+\)&&\(machine\[1\]==\d+\)\)\)",
         "image_once": r"assertion violated image_fits",
@@ -53,6 +60,7 @@ MODELS = {
     "claim.two_attempts": ("claim", ["HOSTS=2", "ATTEMPTS=2", "RENEWALS=2"],
                            ["claimant = ((me+1)+(4*(attempts[me]-1)))"]),
     "handover": ("handover", ["FAULTS=2", "UNKNOWN=2"], []),
+    "postcopy": ("postcopy", ["FAULTS=3"], []),
     "suspend": ("suspend", [], []),
 }
 
@@ -85,6 +93,14 @@ MUTATIONS = {
     "handover.commit_forgotten": ("handover", [*_FAULTS, "MUTATE_COMMIT_FORGOTTEN"], "never_back"),
     "handover.adopt_gives_up": ("handover", ["FAULTS=1", "MUTATE_ADOPT_GIVES_UP"], "zone_kept"),
     "handover.short_watch": ("handover", ["FAULTS=1", "MUTATE_SHORT_WATCH"], "zone_kept"),
+    "postcopy.resume_unread": ("postcopy", ["MUTATE_RESUME_UNREAD"], "one_running"),
+    "postcopy.goes_on_after_break": ("postcopy", ["MUTATE_GOES_ON_AFTER_BREAK"], "never_back"),
+    "postcopy.end_at_commit": ("postcopy", ["MUTATE_END_AT_COMMIT"], "pages_kept"),
+    "postcopy.adopt_ends": ("postcopy", ["MUTATE_ADOPT_ENDS"], "pages_kept"),
+    "postcopy.handover_removed_early": ("postcopy", ["MUTATE_HANDOVER_REMOVED_EARLY"], "comes_to_rest"),
+    "postcopy.break_is_the_end": ("postcopy", ["MUTATE_BREAK_IS_THE_END"], "whole"),
+    "postcopy.disk_unread": ("postcopy", ["MUTATE_DISK_UNREAD"], "comes_to_rest"),
+    "postcopy.waits_for_ever": ("postcopy", ["MUTATE_WAITS_FOR_EVER"], "comes_to_rest"),
     "suspend.resume_first": ("suspend", ["MUTATE_RESUME_FIRST"], "image_once"),
     "suspend.go_on_unread": ("suspend", ["MUTATE_GO_ON_UNREAD"], "zone_kept"),
     "suspend.record_first": ("suspend", ["MUTATE_RECORD_FIRST"], "zone_kept"),

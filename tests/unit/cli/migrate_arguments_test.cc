@@ -40,7 +40,6 @@ TEST(MigrateArgumentsTest, EveryOption) {
                                              "force",
                                              "--bandwidth",
                                              "1Gbit",
-                                             "--post-copy",
                                              "--connections",
                                              "4",
                                              "--json",
@@ -50,7 +49,7 @@ TEST(MigrateArgumentsTest, EveryOption) {
                                              "ssh://root@node2"})
                                            .value();
     EXPECT_TRUE(arguments.options.dry_run && arguments.quiet && arguments.verbose && arguments.boot_writable);
-    EXPECT_TRUE(arguments.json && arguments.options.post_copy && arguments.options.tunnel);
+    EXPECT_TRUE(arguments.json && arguments.options.tunnel);
     EXPECT_EQ(arguments.options.cipher, "none");
     EXPECT_EQ(arguments.options.type, "live");
     EXPECT_EQ(arguments.options.max_pause_ms, 50U);
@@ -61,6 +60,12 @@ TEST(MigrateArgumentsTest, EveryOption) {
     EXPECT_EQ(arguments.options.host_fingerprint, key);
     EXPECT_EQ(arguments.options.destination, "ssh://root@node2");
     EXPECT_TRUE(read({"--accept-new", "h"}).value().options.accept_new_host_key);
+}
+
+TEST(MigrateArgumentsTest, PostCopyGoesOverOneConnection) {
+    EXPECT_TRUE(read({"--post-copy", "h"}).value().options.post_copy);
+    EXPECT_TRUE(read({"--post-copy", "--connections", "1", "h"}).value().options.post_copy);
+    EXPECT_EQ(read({"--post-copy", "--connections", "2", "h"}).error().code(), Errc::invalid_argument);
 }
 
 TEST(MigrateArgumentsTest, BandwidthOfTheOneThatRuns) {

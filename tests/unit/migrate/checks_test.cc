@@ -82,6 +82,16 @@ class ChecksTest : public testing::Test {
     HostFacts facts_;
 };
 
+TEST_F(ChecksTest, PostCopyNeedsTheKernelsHelpOnlyWhenItIsAskedFor) {
+    facts_.post_copy_problem = "sysctl vm.unprivileged_userfaultfd is 0 there";
+    EXPECT_THAT(check().errors, IsEmpty());
+    offer_.post_copy = true;
+    EXPECT_EQ(error(),
+              "destination: post-copy is not possible: sysctl vm.unprivileged_userfaultfd is 0 there");
+    facts_.post_copy_problem.clear();
+    EXPECT_THAT(check().errors, IsEmpty());
+}
+
 TEST_F(ChecksTest, NothingIsWrong) {
     for (const MoveKind kind : {MoveKind::live, MoveKind::warm, MoveKind::cold}) {
         offer_.kind = kind;

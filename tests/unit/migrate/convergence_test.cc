@@ -52,6 +52,30 @@ TEST(Convergence, HasPatienceWhileTheGuestCanBeSlowedDownFurther) {
         ASSERT_EQ(convergence.judge(sample_of(pass, 50 * kMB, 60)).action, Action::go_on) << pass;
 }
 
+TEST(Convergence, PostCopyFollowsTheFirstPassThatLeavesNoLess) {
+    Convergence convergence({.max_pause = 100ms, .post_copy = true});
+    EXPECT_EQ(convergence.pause_limit(), 100ms) << "there is nothing to gain by a shorter one";
+    ASSERT_EQ(convergence.judge(sample_of(1, 8000 * kMB)).action, Action::go_on);
+    ASSERT_EQ(convergence.judge(sample_of(2, 800 * kMB)).action, Action::go_on);
+    ASSERT_EQ(convergence.judge(sample_of(3, 400 * kMB)).action, Action::go_on) << "it shrinks";
+    const MoveVerdict verdict = convergence.judge(sample_of(4, 390 * kMB));
+    EXPECT_EQ(verdict.action, Action::post_copy);
+    EXPECT_THAT(verdict.reason, HasSubstr("does not converge: memory changes at 200.0 MB/s"));
+    EXPECT_TRUE(verdict.note.empty());
+    EXPECT_EQ(convergence.judge(sample_of(5, 390 * kMB)).action, Action::go_on) << "said once";
+}
+
+TEST(Convergence, PostCopyFollowsTheTimeLimitWhateverWasToHappenThen) {
+    Convergence convergence({.deadline = 20s, .on_deadline = OnDeadline::cancel, .post_copy = true});
+    MoveSample sample = sample_of(1, 8000 * kMB);
+    sample.elapsed = 19s;
+    ASSERT_EQ(convergence.judge(sample).action, Action::go_on);
+    sample.elapsed = 20s;
+    const MoveVerdict verdict = convergence.judge(sample);
+    EXPECT_EQ(verdict.action, Action::post_copy) << "in the first pass, too";
+    EXPECT_THAT(verdict.reason, HasSubstr("not done within 20 seconds"));
+}
+
 TEST(Convergence, GoesOnAsLongAsItShrinks) {
     Convergence convergence({.max_pause = 20ms});
     std::uint64_t remaining = 8000 * kMB;

@@ -51,6 +51,11 @@ TEST(QmpMessage, Greeting) {
         R"({"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "x"}, "capabilities": []}})");
     ASSERT_TRUE(message);
     EXPECT_EQ(std::get<QmpGreeting>(*message).version["micro"], 22);
+    EXPECT_FALSE(std::get<QmpGreeting>(*message).out_of_band);
+    const auto able =
+        parse_qmp_message(R"({"QMP": {"version": {"qemu": {"major": 7}}, "capabilities": ["oob"]}})");
+    ASSERT_TRUE(able);
+    EXPECT_TRUE(std::get<QmpGreeting>(*able).out_of_band);
 }
 
 TEST(QmpMessage, ReplyAndFailure) {

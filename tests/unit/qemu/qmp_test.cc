@@ -72,6 +72,28 @@ TEST_F(QmpTest, AttachFailsWhenNegotiationIsRefused) {
                 HasSubstr("qmp_capabilities: no"));
 }
 
+TEST_F(QmpTest, CommandsGoOutOfBandWhereQemuOffersThat) {
+    std::jthread greeter([this] {
+        qemu_.say(
+            R"({"QMP": {"version": {"qemu": {"micro": 0, "minor": 2, "major": 7}}, "capabilities": ["oob"]}})");
+        const json negotiation = qemu_.hear();
+        EXPECT_EQ(negotiation["arguments"], json::parse(R"({"enable": ["oob"]})"));
+        qemu_.answer(negotiation);
+        const json command = qemu_.hear();
+        EXPECT_EQ(command["exec-oob"], "migrate-recover");
+        EXPECT_FALSE(command.contains("execute"));
+        qemu_.answer(command);
+    });
+    const auto qmp = Qmp::attach(qemu_.take_client(), soon());
+    ASSERT_TRUE(qmp) << qmp.error().message();
+    EXPECT_TRUE((*qmp)->execute_out_of_band("migrate-recover"));
+}
+
+TEST_F(QmpTest, CommandsDoNotGoOutOfBandWhereQemuDoesNotOfferThat) {
+    const auto qmp = qemu_.attach();
+    EXPECT_EQ(qmp->execute_out_of_band("migrate-recover").error().code(), Errc::unsupported);
+}
+
 TEST_F(QmpTest, RepliesFindTheirCommandsInAnyOrderAmongEvents) {
     const auto qmp = qemu_.attach();
     auto first = execute(*qmp, "one");
