@@ -27,14 +27,17 @@ PumpGroup::~PumpGroup() {
     [[maybe_unused]] const auto outcome = join();
 }
 
-void PumpGroup::accept_channels(UniqueFd listener, unsigned channels, PumpBody body) {
-    const PumpBody moved_or_dropped = [this, pump = std::move(body)](unsigned channel, int local_fd,
-                                                                     const stream::PumpRules& rules,
-                                                                     stream::PumpCounters& counters) {
+void PumpGroup::accept_channels(UniqueFd listener, unsigned channels, PumpBody body, Leftover leftover) {
+    const PumpBody moved_or_dropped = [this, leftover, pump = std::move(body)](
+                                          unsigned channel, int local_fd, const stream::PumpRules& rules,
+                                          stream::PumpCounters& counters) {
         Result<stream::PumpTotals> moved = pump(channel, local_fd, rules, counters);
         if (!moved) {
             record_failure(Error(moved.error()).context(fmt::format("channel {}", channel)));
-            drop(local_fd);
+            if (leftover == Leftover::dropped)
+                drop(local_fd);
+            else [[maybe_unused]]
+                const auto released = wait_readable(release_.fd(), Deadline::never());
         }
         return moved;
     };

@@ -40,9 +40,14 @@ class PumpGroup {
     PumpGroup(const PumpGroup&) = delete;
     PumpGroup& operator=(const PumpGroup&) = delete;
 
+    // What becomes of what QEMU sends on a channel that has failed, until it is closed. Dropped: see above.
+    // Held: it is not read, and waits: a QEMU that takes up a broken post-copy migration again must not
+    // believe that it has sent its last page.
+    enum class Leftover { dropped = 1, held };
     // Takes `channels` connections from `listener` and pumps each; the first is channel 0, QEMU's main
     // channel.
-    void accept_channels(UniqueFd listener, unsigned channels, PumpBody body);
+    void accept_channels(UniqueFd listener, unsigned channels, PumpBody body,
+                         Leftover leftover = Leftover::dropped);
     // Connects `channels` times to `socket`, in order (QEMU 7.2 takes the first for its main channel), and
     // pumps each.
     Result<void> connect_channels(const Path& socket, unsigned channels, PumpBody body, Deadline deadline);

@@ -288,7 +288,8 @@ Result<void> Outgoing::start_two_way_stream(UniqueFd listener) {
     KZ_TRY(std::shared_ptr<migrate::SealedLink> link,
            connect_link(access_.memory, session_, request_.cipher, run_.interrupt().fd()));
     pumps_->accept_channels(std::move(listener), 1,
-                            carrying_body(std::move(link), migrate::SealedLink::Side::source));
+                            carrying_body(std::move(link), migrate::SealedLink::Side::source),
+                            migrate::PumpGroup::Leftover::held);
     KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = 0,
                                          .downtime_limit = convergence_.pause_limit(),
                                          .pause_before_switchover = true,

@@ -93,8 +93,10 @@ Result<bool> PostCopySource::reconnect() {
                                                " ended before all memory had moved"));
         if (!wanted()) return false;
         // QEMU 7.2 does not come back from a connection that breaks while it takes up the migration again.
-        if (const Result<void> waits = wait_for_pause(); !waits && !machine_ended())
+        if (const Result<void> waits = wait_for_pause(); !waits && !machine_ended()) {
+            if (!wanted()) return false;
             return std::unexpected(give_notice(waits.error().message()));
+        }
         const Result<void> connected = connect_again();
         if (connected) {
             reporter_.message(fmt::format("Connected to {} again: the zone goes on.", record_.peer));
@@ -129,12 +131,12 @@ Result<void> PostCopySource::connect_again() {
 }
 
 Result<void> PostCopySource::wait_for_pause() {
-    KZ_TRY(const qemu::MigrationState state,
-           qemu::wait_for_status(run_.machine()->qmp(), {qemu::MigrationStatus::postcopy_paused},
-                                 Deadline::after(kPauseTime)));
-    if (state.status == qemu::MigrationStatus::postcopy_paused) return {};
-    return fail(Errc::wrong_state, "QEMU does not wait for a new connection: {}",
-                qemu::migration_status_name(state.status));
+    const Result<qemu::MigrationState> state = qemu::wait_for_status(
+        run_.machine()->qmp(), {qemu::MigrationStatus::postcopy_paused}, Deadline::after(kPauseTime));
+    if (state && state->status == qemu::MigrationStatus::postcopy_paused) return {};
+    return fail(Errc::wrong_state, "QEMU on {} does not take the migration up again ({})",
+                run_.host().as_owner().host_name,
+                state ? qemu::migration_status_name(state->status) : state.error().message());
 }
 
 Result<void> PostCopySource::start_again(std::shared_ptr<migrate::SealedLink> link) {
@@ -143,7 +145,8 @@ Result<void> PostCopySource::start_again(std::shared_ptr<migrate::SealedLink> li
     KZ_CHECK(run_.machine()->give_to_machine(socket));
     KZ_TRY(pumps_, migrate::PumpGroup::create({}, limiter_));
     pumps_->accept_channels(std::move(listener), 1,
-                            carrying_body(std::move(link), migrate::SealedLink::Side::source));
+                            carrying_body(std::move(link), migrate::SealedLink::Side::source),
+                            migrate::PumpGroup::Leftover::held);
     const auto resumed = [&]() -> Result<void> {
         KZ_CHECK(qemu::resume_outgoing(run_.machine()->qmp(), "unix:out.sock"));
         const Deadline deadline = Deadline::after(kResumeTime);

@@ -38,7 +38,7 @@ class PostCopy(PostCopyCase):
                 self.load(BUSY)
                 before = len(self.consoles.ticks())
                 with SlowLink(self.source, SLOW):
-                    report, messages, figures = self.move("-c", cipher)
+                    report, messages, figures = self.move("-c", cipher, "--max-pause", "20")
                 switch = next(message for message in messages if message.startswith(SWITCHING))
                 self.assertRegex(switch, rf"it does not converge: memory changes at .* runs on {self.there} before all")
                 self.assertIn(f"The zone runs on {self.there}; the rest of its memory follows.", messages)
@@ -71,7 +71,8 @@ class PostCopy(PostCopyCase):
         entry = wait_until(lambda: [each for each in self.zone.history(self.there) if each.get("post_copy")],
                            "the arrival's entry")[-1]
         self.assertEqual((entry["direction"], entry["peer"]), ("in", self.here))
-        self.assertEqual(entry["bytes"], self.zone.history(self.here)[-1]["bytes"])
+        # All but the record that ends the channel.
+        self.assertAlmostEqual(entry["bytes"], self.zone.history(self.here)[-1]["bytes"], delta=100)
 
     def test_a_zone_that_is_moved_on_waits_for_its_memory(self):
         self.load("-x -m 24 -r 4")

@@ -75,8 +75,8 @@ TEST_P(SealedLinkTest, WordsAndThenTwoWays) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Ciphers, SealedLinkTest, testing::ValuesIn(crypto::all_ciphers()),
-                         [](const auto& info) {
-                             std::string name(crypto::cipher_name(info.param));
+                         [](const auto& tested) {
+                             std::string name(crypto::cipher_name(tested.param));
                              std::ranges::replace(name, '-', '_');
                              return name;
                          });
