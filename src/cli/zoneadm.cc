@@ -81,8 +81,10 @@ constexpr std::array kCommands{
         "\tmoves nothing. A bare host is reached by rads: with this host's key, or a password when user@ is\n"
         "\tgiven. ssh goes by the keys of ssh; with --tunnel memory takes that way too. --bandwidth limits\n"
         "\tall that a live move sends, the last pages too, for which the zone stands still; --set-bandwidth\n"
-        "\tchanges that while it runs. With --post-copy memory that changes faster than it moves, or has not\n"
-        "\tmoved at the deadline, follows while the zone runs there already: until it has, the loss of either\n"
+        "\tchanges that while it runs. With --post-copy memory that changes faster than it moves, or has "
+        "not\n"
+        "\tmoved at the deadline, follows while the zone runs there already: until it has, the loss of "
+        "either\n"
         "\thost costs what was in memory, and while they cannot reach each other the zone stands still.",
         true, true, zoneadm_migrate},
     ZoneadmCommand{"ready", "ready", "Prepare the zone's machine without running anything in it.", true, true,

@@ -116,8 +116,8 @@ class ZoneRun {
     // The same where it is not known yet what host data say: they are settled before the guest goes on.
     void go_on_when_settled();
     Result<void> set_runtime_state(zone::State state, const zone::AuxSet& aux);
-    // All memory of a zone that comes from another host is here, or will follow. Recorded before the source is told: a
-    // machine without this record is never committed to.
+    // All memory of a zone that comes from another host is here, or will follow. Recorded before the source
+    // is told: a machine without this record is never committed to.
     Result<void> record_arrived();
     // What survives the monitor; also forgets the runtime record when the zone is not up any more.
     Result<void> set_down(zone::State state, const zone::AuxSet& aux, const std::string& reason = {});

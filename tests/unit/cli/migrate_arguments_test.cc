@@ -28,26 +28,11 @@ TEST(MigrateArgumentsTest, WhatIsNotSaid) {
 
 TEST(MigrateArgumentsTest, EveryOption) {
     const std::string key = "SHA256:" + std::string(43, 'A');
-    const MigrateArguments arguments = read({"-nqvw",
-                                             "-c",
-                                             "none",
-                                             "-t",
-                                             "live",
-                                             "--max-pause",
-                                             "50",
-                                             "--deadline=600",
-                                             "--on-deadline",
-                                             "force",
-                                             "--bandwidth",
-                                             "1Gbit",
-                                             "--connections",
-                                             "4",
-                                             "--json",
-                                             "--fingerprint",
-                                             key,
-                                             "--tunnel",
-                                             "ssh://root@node2"})
-                                           .value();
+    const MigrateArguments arguments =
+        read({"-nqvw", "-c", "none", "-t", "live", "--max-pause", "50", "--deadline=600", "--on-deadline",
+              "force", "--bandwidth", "1Gbit", "--connections", "4", "--json", "--fingerprint", key,
+              "--tunnel", "ssh://root@node2"})
+            .value();
     EXPECT_TRUE(arguments.options.dry_run && arguments.quiet && arguments.verbose && arguments.boot_writable);
     EXPECT_TRUE(arguments.json && arguments.options.tunnel);
     EXPECT_EQ(arguments.options.cipher, "none");
