@@ -4,7 +4,8 @@
 //
 //   incoming-boot    {machine_type, accel, machine_layout, connections, cipher, migration_id, source,
 //                    post_copy}  -> Session
-//   incoming-loaded  {} -> {post_copy}         answered when memory and devices are in; or, where post-copy is
+//   incoming-loaded  {} -> {post_copy}         answered when memory and devices are in; or, where post-copy
+//   is
 //                                              allowed, the devices, and memory follows: true
 //   incoming-resume  {console, console_end}    runs the guest, if host data names this host as owner
 //   incoming-cancel  {}                        ends the machine; the zone is what it was before

@@ -7,10 +7,11 @@
 // - In pre_switchover the guest is already stopped (run state "finish-migrate"). cancel_migration() lets it
 // go on by
 //   itself; so does a failure. A guest that was stopped when the migration began stays stopped.
-// - After `completed` the source is stopped in "postmigrate" and has given up its disks' write locks. The target
-//   took them when it had loaded everything, before it says "paused": `cont` at the source fails with 'Failed to
-//   get shared "write" lock' for as long as the target lives, and works as soon as that has ended (where the
-//   file system has locks).
+// - After `completed` the source is stopped in "postmigrate" and has given up its disks' write locks. The
+// target
+//   took them when it had loaded everything, before it says "paused": `cont` at the source fails with 'Failed
+//   to get shared "write" lock' for as long as the target lives, and works as soon as that has ended (where
+//   the file system has locks).
 // - The connection accepted first must be the main channel: whoever stands between must keep the order.
 // - A source with memory channels whose sockets are closed under it may hang for ever, guest and QMP with it.
 // So
