@@ -78,7 +78,17 @@ Console::Snapshot Console::snapshot() const {
 void Console::restore(const Snapshot& snapshot) {
     const std::lock_guard lock(mutex_);
     history_.restore(snapshot.history, snapshot.end);
+    history_expected_ = false;
+    for (Client& client : clients_) {
+        if (client.sent) client.sent = std::min(*client.sent, history_.end());
+    }
     wake_.signal();
+}
+
+void Console::expect_history() {
+    const std::lock_guard lock(mutex_);
+    history_.restore({}, 0);
+    history_expected_ = true;
 }
 
 void Console::flush(Deadline deadline) {
@@ -166,7 +176,8 @@ void Console::greet(Client& client) {
     if (!wish) return;
     const auto from = json_optional_u64(*wish, "from");
     if (!from) return;
-    client.sent = std::clamp(from->value_or(0), history_.begin(), history_.end());
+    const std::uint64_t wished = from->value_or(0);
+    client.sent = history_expected_ ? wished : std::clamp(wished, history_.begin(), history_.end());
     const std::string answer = render_json({{"position", *client.sent}});
     if (!send_message(client.fd.get(), answer, {}, Deadline::after(kGreetingTime))) return;
     client.gone = !set_nonblocking(client.fd.get(), true).has_value();

@@ -45,6 +45,9 @@ class Console {
     };
     Snapshot snapshot() const;
     void restore(const Snapshot& snapshot);
+    // The zone is on its way to this host, and its history with it: forgets what an earlier stay here has
+    // left. A client that was there then, and knows how far it has read, waits for restore().
+    void expect_history();
     // Waits until every connected client has been given all there is, or the deadline.
     void flush(Deadline deadline);
 
@@ -72,6 +75,7 @@ class Console {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     ConsoleHistory history_;
+    bool history_expected_ = false;
     UniqueFd listener_;
     EventFd wake_;
     Path socket_;

@@ -72,7 +72,7 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string source, json_text(request, "source"));
     KZ_CHECK(run_.open_disk());
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
-    run_.console().restore({{}, 0});
+    run_.console().expect_history();
     KZ_TRY(session_, migrate::Session::generate());
     // Before there is a machine, so that whoever finds one knows what it is for.
     Result<void> started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});

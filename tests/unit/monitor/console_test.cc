@@ -295,6 +295,28 @@ TEST_F(ConsoleTest, TheConsoleMovesToAnotherHost) {
     EXPECT_EQ(as_text(there->snapshot().history), shown.substr(shown.size() - kConsoleHistoryBytes));
 }
 
+TEST_F(ConsoleTest, AUserWhoHasReadItIsNotShownWhatComesWithAZoneThatReturns) {
+    console_->notice("of an earlier stay");
+    console_->expect_history();
+    const User returned = connect(1000);
+    const User fresh = connect();
+    EXPECT_EQ(returned.position, 1000U);
+    console_->restore({Bytes(as_bytes("seen").begin(), as_bytes("seen").end()), 1000});
+    console_->notice("resuming");
+    const std::string resuming = "\r\n[NOTICE: Zone resuming]\r\n";
+    EXPECT_EQ(read_text(returned.fd.get(), resuming.size()), resuming);
+    EXPECT_EQ(read_text(fresh.fd.get(), 4 + resuming.size()), "seen" + resuming);
+}
+
+TEST_F(ConsoleTest, AUserAheadOfWhatCameGoesOnAtItsEnd) {
+    console_->expect_history();
+    const User user = connect(5000);
+    console_->restore({{}, 1000});
+    console_->notice("resuming");
+    const std::string resuming = "\r\n[NOTICE: Zone resuming]\r\n";
+    EXPECT_EQ(read_text(user.fd.get(), resuming.size()), resuming);
+}
+
 TEST_F(ConsoleTest, AUserStaysThroughTheNextMonitor) {
     const User before = connect();
     console_->notice("halted");
