@@ -21,11 +21,8 @@ void note_arrival(ZoneRun& run, Json facts, const stream::PumpTotals& totals) {
 
 // The last page is in. Only now the source may end.
 Result<void> all_in(ZoneRun& run) {
-    KZ_TRY(storage::HostData data, run.disk().read_owned(run.uuid()));
-    if (data.handover) {
-        data.handover.reset();
-        KZ_CHECK(run.disk().write(std::move(data)));
-    }
+    KZ_TRY(const storage::HostData data, run.disk().read_owned(run.uuid()));
+    if (data.handover) KZ_CHECK(run.write_host_state("running", std::nullopt));
     KZ_CHECK(remove_post_copy(run.paths(), run.zone()));
     run.log().info("all memory is in");
     run.show_memory({});
