@@ -28,9 +28,9 @@ enum class Aux {
     panicked,       // running: the guest crashed
     migrating_out,  // running: being sent to another host
     migrating_in,   // running: being received, not runnable yet
+    no_config,      // incomplete: known, but its configuration file is missing
     post_copy,      // running: some of its memory is still on the host it came from
     paused,         // the same, and that host cannot be reached: it stands still where it needs that memory
-    no_config,      // incomplete: known, but its configuration file is missing
 };
 
 // As printed: "shutting_down", "migrating-in".

@@ -165,7 +165,8 @@ TEST_F(OpenApi, LoginsAndRefusalsAreAsDescribed) {
     for (int i = 0; i < 3; ++i)
         EXPECT_EQ(ask(client, "POST", "/login", "/login", {{"user", "nobody"}, {"password", "x"}}).status,
                   401U);
-    EXPECT_EQ(ask(client, "POST", "/login", "/login", {{"user", "bin"}, {"password", "x"}}).status, 429U);
+    auto again = stranger();  // that connection has been refused often enough
+    EXPECT_EQ(ask(again, "POST", "/login", "/login", {{"user", "bin"}, {"password", "x"}}).status, 429U);
     auto other = HttpClient::over_tls(port_, nullptr, "127.0.0.77");
     EXPECT_EQ(ask(other, "POST", "/login", "/login", {{"user", "bin"}, {"password", "x"}}).body["role"],
               "operator");

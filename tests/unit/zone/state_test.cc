@@ -23,6 +23,7 @@ TEST(State, NumbersAreFixed) {
     EXPECT_EQ(static_cast<int>(State::shutting_down), 7);
     EXPECT_EQ(static_cast<int>(Aux::suspended), 1);
     EXPECT_EQ(static_cast<int>(Aux::no_config), 6);
+    EXPECT_EQ(static_cast<int>(Aux::paused), 8);
 }
 
 TEST(State, NoStateLeadsToItself) {
