@@ -29,7 +29,7 @@ constexpr std::uint64_t kLongestFreeze = 600;
 
 }  // namespace
 
-Agent::Agent(Port port, Fd signals)
+Agent::Agent(Port port, kz::UniqueFd signals)
     : port_(std::move(port)),
       signals_(std::move(signals)),
       addresses_(address_watch()),

@@ -15,7 +15,7 @@ namespace kzagent {
 class Agent {
   public:
     // `signals`: a signalfd of SIGCHLD and SIGTERM.
-    Agent(Port port, Fd signals);
+    Agent(Port port, kz::UniqueFd signals);
     ~Agent();
     // Until the port is gone (false) or SIGTERM came (true).
     bool run();
@@ -43,8 +43,8 @@ class Agent {
     Clock::time_point next_moment() const;
 
     Port port_;
-    Fd signals_;
-    Fd addresses_;
+    kz::UniqueFd signals_;
+    kz::UniqueFd addresses_;
     kz::agent::FrameReader reader_;
     std::uint64_t nonce_ = 0;
     bool connected_ = false;  // a hello was answered

@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "fd.h"
+#include "base/fd.h"
 
 namespace kzagent {
 
 std::string read_text(const std::string& path, std::size_t limit) {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    const kz::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     std::string text(limit, '\0');
     std::size_t size = 0;
     while (fd && size < limit) {
@@ -21,7 +21,7 @@ std::string read_text(const std::string& path, std::size_t limit) {
 }
 
 void write_text(const std::string& path, const std::string& text) {
-    const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const kz::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     // Best effort: where it matters the caller looks whether it is there.
     if (fd) [[maybe_unused]]
         const ssize_t written = ::write(fd.get(), text.data(), text.size());

@@ -57,8 +57,8 @@ std::vector<std::string> mounts() {
     return points;
 }
 
-Fd open_mount(const std::string& point) {
-    return Fd(::open(point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+kz::UniqueFd open_mount(const std::string& point) {
+    return kz::UniqueFd(::open(point.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
 }
 
 }  // namespace
@@ -66,7 +66,7 @@ Fd open_mount(const std::string& point) {
 void Freezer::thaw_leftovers() {
     if (!exists(kMarker)) return;
     for (const std::string& point : mounts()) {
-        const Fd fd = open_mount(point);
+        const kz::UniqueFd fd = open_mount(point);
         if (fd) ::ioctl(fd.get(), FITHAW, 0);
     }
     ::unlink(kMarker);
@@ -78,7 +78,7 @@ Answer Freezer::freeze(std::chrono::seconds at_most) {
     write_text(kMarker, "");
     until_ = Clock::now() + at_most;
     for (const std::string& point : points) {
-        Fd fd = open_mount(point);
+        kz::UniqueFd fd = open_mount(point);
         if (fd && ::ioctl(fd.get(), FIFREEZE, 0) == 0) {
             frozen_.push_back(std::move(fd));
             continue;

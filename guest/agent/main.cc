@@ -20,18 +20,16 @@
 
 namespace {
 
-using kzagent::Fd;
-
 constexpr int kLookAgainMs = 1000;
 
-kzagent::Fd watch_signals() {
+kz::UniqueFd watch_signals() {
     ::signal(SIGPIPE, SIG_IGN);
     sigset_t mask;
     ::sigemptyset(&mask);
     ::sigaddset(&mask, SIGCHLD);
     ::sigaddset(&mask, SIGTERM);
     ::sigprocmask(SIG_BLOCK, &mask, nullptr);
-    return Fd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
+    return kz::UniqueFd(::signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
 // The clock is set before anything else runs after a move, and a guest that is short of memory can still be
@@ -61,9 +59,9 @@ bool wait_for_port(int signals) {
 // As long as there is a port, and whenever there is one again.
 int serve_ports() {
     while (true) {
-        Fd signals = watch_signals();
+        kz::UniqueFd signals = watch_signals();
         const std::string path = kzagent::Port::find();
-        Fd fd(path.empty() ? -1 : ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+        kz::UniqueFd fd(path.empty() ? -1 : ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
         if (!fd) {
             if (!wait_for_port(signals.get())) return 0;
             continue;
@@ -73,7 +71,7 @@ int serve_ports() {
 }
 
 int serve_descriptor(const char* number) {
-    Fd fd(std::atoi(number));
+    kz::UniqueFd fd(std::atoi(number));
     ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
     if (::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK) != 0) {
         std::fprintf(stderr, "kz-agent: descriptor %s: %s\n", number, std::strerror(errno));

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "agent/wire.h"
-#include "fd.h"
+#include "base/fd.h"
 
 namespace kzagent {
 
@@ -16,7 +16,7 @@ inline constexpr const char* kPortName = "org.kzones.agent.0";
 class Port {
   public:
     // A port, or a socket that stands for one.
-    explicit Port(Fd fd) : fd_(std::move(fd)) {}
+    explicit Port(kz::UniqueFd fd) : fd_(std::move(fd)) {}
     // "/dev/vport1p1", found by its name in sysfs: there need be no udev. Empty: there is none yet.
     static std::string find();
 
@@ -38,7 +38,7 @@ class Port {
 
   private:
     static constexpr std::size_t kRoom = 96 * 1024;
-    Fd fd_;
+    kz::UniqueFd fd_;
     std::string out_;
     std::size_t sent_ = 0;
 };

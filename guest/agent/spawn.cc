@@ -148,8 +148,8 @@ bool become(const User& user) {
 pid_t start(const Program& program, int in, int out, int err, bool terminal) {
     int report[2];
     if (::pipe2(report, O_CLOEXEC) != 0) return -1;
-    const Fd from_child(report[0]);
-    Fd to_parent(report[1]);
+    const kz::UniqueFd from_child(report[0]);
+    kz::UniqueFd to_parent(report[1]);
     const pid_t pid = ::fork();
     if (pid == 0) run_child(program, in, out, err, terminal, to_parent.get());
     to_parent.reset();
@@ -162,7 +162,7 @@ pid_t start(const Program& program, int in, int out, int err, bool terminal) {
     return pid;
 }
 
-bool make_pipe(Fd& reader, Fd& writer) {
+bool make_pipe(kz::UniqueFd& reader, kz::UniqueFd& writer) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return false;
     reader.reset(ends[0]);
@@ -180,7 +180,7 @@ std::string why(const std::string& what) {
 
 Spawned with_terminal(const Program& program, kz::agent::WindowSize size) {
     Spawned result;
-    Fd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+    kz::UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
     int number = 0;
     int locked = 0;
     if (!master || ::ioctl(master.get(), TIOCSPTLCK, &locked) != 0 ||
@@ -190,7 +190,7 @@ Spawned with_terminal(const Program& program, kz::agent::WindowSize size) {
     }
     result.child.terminal = "pts/" + std::to_string(number);
     const std::string path = "/dev/" + result.child.terminal;
-    const Fd slave(::open(path.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    const kz::UniqueFd slave(::open(path.c_str(), O_RDWR | O_NOCTTY | O_CLOEXEC));
     winsize window{};
     window.ws_row = size.rows;
     window.ws_col = size.columns;
@@ -204,9 +204,9 @@ Spawned with_terminal(const Program& program, kz::agent::WindowSize size) {
 
 Spawned with_pipes(const Program& program) {
     Spawned result;
-    Fd in;
-    Fd out;
-    Fd err;
+    kz::UniqueFd in;
+    kz::UniqueFd out;
+    kz::UniqueFd err;
     Child& child = result.child;
     if (!make_pipe(in, child.in) || !make_pipe(child.out, out) || !make_pipe(child.err, err)) {
         result.error = why("pipe");
@@ -214,7 +214,7 @@ Spawned with_pipes(const Program& program) {
     }
     child.pid = start(program, in.get(), out.get(), err.get(), false);
     if (child.pid < 0) result.error = why(program.path);
-    for (const Fd* fd : {&child.in, &child.out, &child.err})
+    for (const kz::UniqueFd* fd : {&child.in, &child.out, &child.err})
         set_nonblocking(fd->get());
     return result;
 }
@@ -229,7 +229,7 @@ Spawned spawn_session(const Open& request) {
 }
 
 int spawn_system(const std::vector<std::string>& words) {
-    const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    const kz::UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     const Program program{words.front(), words, {kPath}, plain_root()};
     return start(program, null.get(), null.get(), null.get(), false) > 0 ? 0 : errno;
 }

@@ -7,16 +7,16 @@
 #include <vector>
 
 #include "agent/messages.h"
-#include "fd.h"
+#include "base/fd.h"
 
 namespace kzagent {
 
 // A program that was started for a session: a leader of its own session and group.
 struct Child {
     pid_t pid = -1;
-    Fd in{};  // what goes into it; with a terminal both ways, and the others are empty
-    Fd out{};
-    Fd err{};
+    kz::UniqueFd in{};  // what goes into it; with a terminal both ways, and the others are empty
+    kz::UniqueFd out{};
+    kz::UniqueFd err{};
     std::string terminal{};  // "pts/0"
 };
 

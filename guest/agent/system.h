@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "agent/messages.h"
-#include "fd.h"
+#include "base/fd.h"
 
 namespace kzagent {
 
@@ -16,7 +16,7 @@ bool is_usable();
 // Of the interfaces that are not the loopback; link-local ones are left out.
 std::vector<kz::agent::Address> addresses();
 // Readable when addresses() may have changed; empty where that cannot be had.
-Fd address_watch();
+kz::UniqueFd address_watch();
 void drain(int fd);
 
 kz::agent::Answer set_clock(std::uint64_t nanoseconds);
@@ -38,7 +38,7 @@ class Freezer {
     Clock::time_point until() const { return until_; }
 
   private:
-    std::vector<Fd> frozen_;
+    std::vector<kz::UniqueFd> frozen_;
     Clock::time_point until_{};
 };
 

@@ -84,13 +84,7 @@ class SparseWriter {
 
   private:
     Result<void> write(ByteView part) {
-        for (std::size_t done = 0; done < part.size();) {
-            const ssize_t wrote =
-                ::pwrite(target_, part.data() + done, part.size() - done, static_cast<off_t>(at_ + done));
-            if (wrote < 0 && errno == EINTR) continue;
-            if (wrote < 0) return fail_errno(errno, "copying the archive");
-            done += static_cast<std::size_t>(wrote);
-        }
+        KZ_CHECK_CONTEXT(write_at(target_, part, at_), "copying the archive");
         return {};
     }
     int target_;
@@ -198,13 +192,7 @@ Result<void> make_raw(const ArchiveRequest& request, const Path& folder) {
 Result<void> write_seed(int disk, const Partition& place, const Seed& seed) {
     KZ_TRY(const Bytes image, make_seed_image(seed));
     if (image.size() > kSeedBytes) return fail(Errc::no_space, "the seed of cloud-init is too large");
-    for (std::size_t done = 0; done < image.size();) {
-        const ssize_t wrote = ::pwrite(disk, image.data() + done, image.size() - done,
-                                       static_cast<off_t>(place.first * kSectorSize + done));
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return fail_errno(errno, "writing the disk");
-        done += static_cast<std::size_t>(wrote);
-    }
+    KZ_CHECK_CONTEXT(write_at(disk, image, place.first * kSectorSize), "writing the disk");
     return {};
 }
 

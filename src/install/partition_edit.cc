@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "install/gpt.h"
+#include "os/io.h"
 #include "os/uuid.h"
 
 namespace kz::install {
@@ -34,17 +35,6 @@ Result<Bytes> read_at(int fd, std::uint64_t offset, std::size_t size) {
         done += static_cast<std::size_t>(got);
     }
     return bytes;
-}
-
-Result<void> write_at(int fd, std::uint64_t offset, ByteView bytes) {
-    while (!bytes.empty()) {
-        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return fail_errno(errno, "writing the disk");
-        bytes = bytes.subspan(static_cast<std::size_t>(done));
-        offset += static_cast<std::uint64_t>(done);
-    }
-    return {};
 }
 
 struct Table {
@@ -153,11 +143,12 @@ Result<void> write_gpt(int fd, Table& table, std::uint64_t sectors) {
             store_le(entry + 12, static_cast<std::uint32_t>(std::min<std::uint64_t>(
                                      sectors - load_le<std::uint32_t>(entry + 8), 0xffffffffU)));
     }
-    KZ_CHECK(write_at(fd, backup_entries * kSectorSize, table.entries));
-    KZ_CHECK(write_at(fd, (sectors - 1) * kSectorSize, backup));
-    KZ_CHECK(write_at(fd, primary_entries * kSectorSize, table.entries));
-    KZ_CHECK(write_at(fd, kSectorSize, table.header));
-    return write_at(fd, 0, table.mbr);
+    KZ_CHECK_CONTEXT(write_at(fd, table.entries, backup_entries * kSectorSize), "writing the disk");
+    KZ_CHECK_CONTEXT(write_at(fd, backup, (sectors - 1) * kSectorSize), "writing the disk");
+    KZ_CHECK_CONTEXT(write_at(fd, table.entries, primary_entries * kSectorSize), "writing the disk");
+    KZ_CHECK_CONTEXT(write_at(fd, table.header, kSectorSize), "writing the disk");
+    KZ_CHECK_CONTEXT(write_at(fd, table.mbr, 0), "writing the disk");
+    return {};
 }
 
 Result<void> add_gpt_entry(Table& table, const Partition& partition) {
@@ -224,7 +215,7 @@ Result<Partition> append_partition(int fd, std::uint64_t disk_bytes, std::uint64
     if (table.gpt) {
         KZ_CHECK(write_gpt(fd, table, sectors));
     } else {
-        KZ_CHECK(write_at(fd, 0, table.mbr));
+        KZ_CHECK_CONTEXT(write_at(fd, table.mbr, 0), "writing the disk");
     }
     return partition;
 }

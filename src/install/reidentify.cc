@@ -16,6 +16,7 @@
 #include "install/tools.h"
 #include "install/tree_builder.h"
 #include "os/file.h"
+#include "os/io.h"
 
 namespace kz::install {
 namespace {
@@ -46,10 +47,10 @@ Result<void> copy_data(int from, const Range& range, int to, std::int64_t shift,
         const ssize_t got = ::pread(from, buffer.data(), std::min<std::uint64_t>(buffer.size(), end - at),
                                     static_cast<off_t>(at));
         if (got <= 0) return fail_errno(got < 0 ? errno : EIO, "reading the disk");
-        const ssize_t wrote = ::pwrite(to, buffer.data(), static_cast<std::size_t>(got),
-                                       static_cast<off_t>(static_cast<std::int64_t>(at) + shift));
-        if (wrote <= 0) return fail_errno(wrote < 0 ? errno : EIO, "writing the disk");
-        at += static_cast<std::uint64_t>(wrote);
+        const auto place = static_cast<std::uint64_t>(static_cast<std::int64_t>(at) + shift);
+        KZ_CHECK_CONTEXT(write_at(to, ByteView(buffer).first(static_cast<std::size_t>(got)), place),
+                         "writing the disk");
+        at += static_cast<std::uint64_t>(got);
     }
     return {};
 }
@@ -213,13 +214,7 @@ Result<void> exchange_seed(const InstallRequest& request, const Partition& place
     if (image.size() > room) return fail(Errc::no_space, "the seed of cloud-init is too large");
     image.resize(static_cast<std::size_t>(room));
     KZ_TRY(const UniqueFd disk, open_file(request.disk, O_WRONLY | O_CLOEXEC));
-    for (std::size_t done = 0; done < image.size();) {
-        const ssize_t wrote = ::pwrite(disk.get(), image.data() + done, image.size() - done,
-                                       static_cast<off_t>(place.first * kSectorSize + done));
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote < 0) return fail_errno(errno, "writing the disk");
-        done += static_cast<std::size_t>(wrote);
-    }
+    KZ_CHECK_CONTEXT(write_at(disk.get(), image, place.first * kSectorSize), "writing the disk");
     return {};
 }
 

@@ -34,21 +34,10 @@ Result<UniqueFd> open_disk(const Path& path, std::uint64_t usable_bytes) {
     return disk;
 }
 
-Result<void> write_at(int fd, ByteView bytes, std::uint64_t offset) {
-    while (!bytes.empty()) {
-        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return fail_errno(errno, "writing the disk");
-        bytes = bytes.subspan(static_cast<std::size_t>(done));
-        offset += static_cast<std::uint64_t>(done);
-    }
-    return {};
-}
-
 // Whatever was on the disk stops being bootable first; then its space is given back, where that can be done.
 Result<void> clear(const Path& path, std::uint64_t usable_bytes, std::uint64_t boot_area) {
     KZ_TRY(const UniqueFd disk, open_disk(path, usable_bytes));
-    KZ_CHECK(write_at(disk.get(), Bytes(boot_area), 0));
+    KZ_CHECK_CONTEXT(write_at(disk.get(), Bytes(boot_area), 0), "writing the disk");
     const std::uint64_t range[2] = {boot_area, usable_bytes - boot_area};
     if (::fallocate(disk.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range[0]),
                     static_cast<off_t>(range[1])) != 0) [[maybe_unused]]
@@ -102,10 +91,10 @@ Result<void> write_boot_area(int disk, const DiskLayout& layout, const Partition
     KZ_CHECK(patch_core_image(images.core, layout.boot_first, boot_size));
     std::ranges::copy(images.core, start.begin() + static_cast<std::ptrdiff_t>(boot_offset));
     KZ_CHECK(embed_boot_image(start, images.boot, layout.boot_first));
-    KZ_CHECK(write_at(disk, table.backup, table.backup_offset));
-    KZ_CHECK(write_at(disk, ByteView(start).subspan(kSectorSize), kSectorSize));
+    KZ_CHECK_CONTEXT(write_at(disk, table.backup, table.backup_offset), "writing the disk");
+    KZ_CHECK_CONTEXT(write_at(disk, ByteView(start).subspan(kSectorSize), kSectorSize), "writing the disk");
     if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
-    KZ_CHECK(write_at(disk, ByteView(start).first(kSectorSize), 0));
+    KZ_CHECK_CONTEXT(write_at(disk, ByteView(start).first(kSectorSize), 0), "writing the disk");
     if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
     return {};
 }

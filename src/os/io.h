@@ -32,6 +32,8 @@ Result<std::size_t> read_some(int fd, MutableBytes buffer, Deadline deadline, in
 Result<void> read_exact(int fd, MutableBytes buffer, Deadline deadline, int cancel_fd = -1);
 // A reader that has gone is Errc::unavailable, never SIGPIPE.
 Result<void> write_all(int fd, ByteView bytes, Deadline deadline, int cancel_fd = -1);
+// All of it, at that place of a file or a block device.
+Result<void> write_at(int fd, ByteView bytes, std::uint64_t offset);
 // As write(2), on a socket or anything else, but never raises SIGPIPE.
 ssize_t write_without_signal(int fd, ByteView bytes);
 

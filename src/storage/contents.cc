@@ -33,17 +33,6 @@ struct Sample {
     bool blank = true;
 };
 
-Result<void> put(int fd, std::uint64_t offset, ByteView bytes) {
-    while (!bytes.empty()) {
-        const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return fail_errno(written < 0 ? errno : EIO, "temporary file");
-        bytes = bytes.subspan(static_cast<std::size_t>(written));
-        offset += static_cast<std::uint64_t>(written);
-    }
-    return {};
-}
-
 // Only what is not zero takes memory.
 Result<void> sample_range(Volume& volume, Sample& sample, std::uint64_t begin, std::uint64_t end) {
     Bytes bytes;
@@ -52,7 +41,7 @@ Result<void> sample_range(Volume& volume, Sample& sample, std::uint64_t begin, s
         KZ_CHECK(volume.read(offset, bytes));
         if (std::ranges::all_of(bytes, [](Byte byte) { return byte == 0; })) continue;
         sample.blank = false;
-        KZ_CHECK(put(sample.file.get(), offset, bytes));
+        KZ_CHECK_CONTEXT(write_at(sample.file.get(), bytes, offset), "temporary file");
     }
     return {};
 }

@@ -141,17 +141,6 @@ class DataMap {
     UniqueFd fd_;
 };
 
-Result<void> write_file_at(int fd, ByteView bytes, std::uint64_t offset) {
-    while (!bytes.empty()) {
-        const ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (done < 0 && errno == EINTR) continue;
-        if (done < 0) return fail_errno(errno, "writing the copy of the disk");
-        bytes = bytes.subspan(static_cast<std::size_t>(done));
-        offset += static_cast<std::uint64_t>(done);
-    }
-    return {};
-}
-
 }  // namespace
 
 Result<void> copy_volume_to_file(Volume& volume, std::uint64_t bytes, const std::filesystem::path& file,
@@ -170,7 +159,7 @@ Result<void> copy_volume_to_file(Volume& volume, std::uint64_t bytes, const std:
                 MutableBytes(buffer).first(static_cast<std::size_t>(std::min(kPart, extent->end - at)));
             KZ_CHECK(volume.read(at, part));
             if (std::ranges::any_of(part, [](Byte byte) { return byte != 0; }))
-                KZ_CHECK(write_file_at(fd.get(), part, at));
+                KZ_CHECK_CONTEXT(write_at(fd.get(), part, at), "writing the copy of the disk");
             at += part.size();
         }
     }
