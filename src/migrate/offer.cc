@@ -136,6 +136,7 @@ Json Offer::to_json() const {
               {"source", owner_to(source)},
               {"machine_type", machine_type},
               {"accel", accel},
+              {"machine_layout", machine_layout},
               {"cpus", cpus},
               {"cipher", crypto::cipher_name(cipher)},
               {"facts", facts.to_json()}};
