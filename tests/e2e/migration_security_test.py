@@ -373,6 +373,25 @@ class Security(LabCase):
         self.assertLess(self.log_of(self.target, "migrd.log").count("\n"), 200)
         self.assertLess(self.memory_of(gateway), before + (2 << 20))
 
+    def test_ten_thousand_strangers_who_say_nothing(self):
+        """At the port of remote administration: few are waited for, the others give way; whoever is known gets in."""
+        service = processes_in(self.target, "kz-radd")[0]
+        before = self.memory_of(service)
+        threads = len(os.listdir(f"/proc/{service.pid}/task"))
+        flood = self.client.popen([sys.executable, "-c", FLOOD, self.target.address, str(RAD), str(IDLE)],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            self.assertEqual(flood.stdout.readline(), "open\n")
+            # A connection that is waited for costs a thread and its handshake.
+            self.assertLess(self.memory_of(service), before + (32 << 20))
+            self.assertLess(len(os.listdir(f"/proc/{service.pid}/task")), threads + 64)
+            self.assertLess(len(os.listdir(f"/proc/{service.pid}/fd")), 400)
+            self.moves()
+        finally:
+            flood.communicate()
+        self.assertLess(self.memory_of(service), before + (32 << 20))
+        self.assertLess(self.log_of(self.target, "radd.log").count("\n"), 1000)
+
     @staticmethod
     def memory_of(process):
         return int(process.status("VmRSS").split()[0]) * 1024

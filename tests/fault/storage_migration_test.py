@@ -97,6 +97,15 @@ class Migration(StorageCase):
         self.assertEqual(where, "node1")
         self.comes_back(where)
 
+    def test_target_is_cut_while_memory_moves(self):
+        with SlowLink(self.source, SLOW) as link:
+            move = self.in_the_middle(link)
+            self.cut("node2")
+            move.wait(PATIENCE)
+            self.assertNotEqual(self.zone.state("node2"), ("running", ""))
+        self.restore("node2")
+        self.comes_back(self.runs_in_one_place())
+
     def test_either_is_cut_when_the_guest_has_been_stopped(self):
         for victim in self.nodes:
             with self.subTest(cut=victim):
