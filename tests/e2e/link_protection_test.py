@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What a zone may send, and how fast, is not up to its guest."""
+import contextlib
 import socket
 import time
 import unittest
@@ -31,10 +32,17 @@ class LinkProtection(LabCase):
         cls.ant.create()
         cls.bee.create()
 
-    def guest(self, zone, *commands):
+    @contextlib.contextmanager
+    def console_of(self, zone):
+        """At its prompt, behind all that the console repeats of earlier commands."""
         with zone.console() as console:
             console.terminal.send_line("")
             console.wait_prompt()
+            console.run(f": {time.monotonic_ns()}", 90)
+            yield console
+
+    def guest(self, zone, *commands):
+        with self.console_of(zone) as console:
             return [console.run(command, 90) for command in commands]
 
     def reaches(self, zone, source=None):
@@ -53,11 +61,13 @@ class LinkProtection(LabCase):
     def test_a_forged_mac_reaches_nobody(self):
         for zone in (self.ant, self.bee):
             true_mac = self.guest(zone, "cat /sys/class/net/eth0/address")[0].split()[0]
-            change = "ip link set eth0 down; ip link set eth0 address {}; ip link set eth0 up"
-            self.guest(zone, change.format(FORGED_MAC))
+            self.change_mac(zone, FORGED_MAC)
             self.assertEqual(self.reaches(zone), zone is self.bee, zone.name)
-            self.guest(zone, change.format(true_mac))
+            self.change_mac(zone, true_mac)
             self.assertTrue(self.reaches(zone))
+
+    def change_mac(self, zone, mac):
+        self.guest(zone, "ip link set eth0 down", f"ip link set eth0 address {mac}", "ip link set eth0 up")
 
     def seconds_to_send(self, zone):
         with self.lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
@@ -65,9 +75,7 @@ class LinkProtection(LabCase):
             listener.bind(("", PORT))
             listener.listen()
             listener.settimeout(60)
-            with zone.console() as console:
-                console.terminal.send_line("")
-                console.wait_prompt()
+            with self.console_of(zone) as console:
                 console.start(f"head -c {SENT} /dev/zero | nc {self.lab.client.address} {PORT}")
                 connection, _ = listener.accept()
                 with connection:
