@@ -40,6 +40,11 @@ storage::Renewal ZoneRun::renew_lease() {
     if (settle_first_) {
         const Result<storage::HostData> settled = disk_->settle();
         if (!settled) return {storage::RenewalOutcome::unreachable, settled.error().message(), {}};
+        // A hand-over that has not come about: its destination is told by the disk that it waits in vain.
+        if (settled->handover && settled->owner && host_.owns(*settled->owner)) {
+            if (const Result<void> undone = write_host_state("running", std::nullopt); !undone)
+                return {storage::RenewalOutcome::unreachable, undone.error().message(), {}};
+        }
         settle_first_ = false;
     }
     return disk_->renew();
