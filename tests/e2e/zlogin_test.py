@@ -19,7 +19,7 @@ from processes import monitor_of
 PROMPT = r"ant1:[^ ]*# "
 NO_AGENT = "zlogin: no agent answers in the zone; use its console: zlogin -C ant1\n"
 # Under TCG, on a host that others work on too.
-MAX_SKEW = 0.1
+MAX_SKEW = 0.3  # seconds; 0.05 to 0.06 where the machine has nothing else to do
 
 
 class GuestClock:
@@ -184,8 +184,8 @@ class Logins(ZloginCase):
 
     def test_size_changes_reach_it(self):
         with self.login() as terminal:
-            terminal.send_line("trap 'stty size' WINCH; echo ready")
-            terminal.expect(r"ready\r*\n")
+            terminal.send_line("trap 'stty size' WINCH; echo re''ady")
+            terminal.expect(r"\nready\r*\n")
             terminal.resize(50, 120)
             terminal.send_line("")
             terminal.expect("50 120")
@@ -272,14 +272,14 @@ class Clock(ZloginCase):
     nodes = ("node1", "node2")
     services = True
 
-    def check_clock(self, node, what):
+    def check_clock(self, node, what, tolerance=0.0):
         with GuestClock(self.zone, node) as clock:
             skew, off = clock.skew()
         print(f"{what}: the guest's clock is {skew * 1000:+.1f} ms off, within {off * 1000:.1f} ms")
-        self.assertLess(abs(skew), MAX_SKEW + off)
+        self.assertLess(abs(skew), MAX_SKEW + off + tolerance)
 
     def test_clock_after_suspend_and_migration(self):
-        self.check_clock("node1", "boot")
+        self.check_clock("node1", "boot", 1)  # the kernel takes it from a clock that counts seconds
         self.zone.zoneadm("suspend")
         time.sleep(5)
         self.zone.zoneadm("boot")
