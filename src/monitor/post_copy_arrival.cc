@@ -20,10 +20,6 @@ constexpr seconds kSocketTime{10};
 constexpr seconds kLastWords{10};
 constexpr seconds kTryAgain{1};
 
-stream::PumpTotals sum(const stream::PumpTotals& a, const stream::PumpTotals& b) {
-    return {a.plain_bytes + b.plain_bytes, a.sealed_bytes + b.sealed_bytes, a.records + b.records};
-}
-
 }  // namespace
 
 PostCopyArrival::PostCopyArrival(Parts parts, migrate::Session recovery, EventFd stop, EventFd ended)
@@ -143,7 +139,7 @@ void PostCopyArrival::look_at_pumps() {
 
 // QEMU notices by the end of its socket.
 void PostCopyArrival::pause(const std::string& why) {
-    if (parts_.pumps) before_ = sum(before_, parts_.pumps->totals());
+    if (parts_.pumps) before_ = before_ + parts_.pumps->totals();
     parts_.pumps.reset();
     if (std::exchange(broken_, true)) return;
     broken_since_ = Clock::now();
@@ -223,7 +219,7 @@ Result<void> PostCopyArrival::wait_for_qemu_to_pause() {
 }
 
 Result<void> PostCopyArrival::finish() {
-    if (parts_.pumps) before_ = sum(before_, parts_.pumps->totals());
+    if (parts_.pumps) before_ = before_ + parts_.pumps->totals();
     // It may all have come before the source's commit.
     while (!guest_runs_) {
         if (wait_readable(stop_.fd(), Deadline::after(kWaitForGuest)))

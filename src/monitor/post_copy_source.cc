@@ -19,10 +19,6 @@ constexpr seconds kWordTime{20};
 // A destination that cannot be told finds out by itself, by post-copy.wait.
 constexpr seconds kNoticeTime{30};
 
-stream::PumpTotals sum(const stream::PumpTotals& a, const stream::PumpTotals& b) {
-    return {a.plain_bytes + b.plain_bytes, a.sealed_bytes + b.sealed_bytes, a.records + b.records};
-}
-
 }  // namespace
 
 bool PostCopySource::machine_ended() const {
@@ -41,12 +37,10 @@ Result<stream::PumpTotals> PostCopySource::serve(std::unique_ptr<migrate::PumpGr
     pumps_ = std::move(pumps);
     while (true) {
         KZ_TRY(const End end, pumps_ ? wait_for_end() : Result<End>(End::broken));
-        if (pumps_) before_ = sum(before_, pumps_->totals());
+        if (pumps_) before_ = before_ + pumps_->totals();
         pumps_.reset();
         if (end == End::completed) return before_;
-        if (end == End::lost)
-            return std::unexpected(give_notice("the zone's machine on " + run_.host().as_owner().host_name +
-                                               " ended before all memory had moved"));
+        if (end == End::lost) return std::unexpected(give_notice(ended_too_early()));
         run_.departed_unreachable = true;
         const Result<bool> connected = reconnect();
         run_.departed_unreachable = false;
@@ -75,7 +69,7 @@ Result<PostCopySource::End> PostCopySource::wait_for_end() {
         }
         if (pumps_->failure()) return End::broken;
         if (const Result<qemu::MigrationState> now = qemu::query_migration(qmp))
-            reporter_.progress(*now, sum(before_, pumps_->totals()));
+            reporter_.progress(*now, before_ + pumps_->totals());
     }
 }
 
@@ -88,9 +82,7 @@ Result<bool> PostCopySource::reconnect() {
                     record_.peer));
     std::string said;
     while (true) {
-        if (machine_ended())
-            return std::unexpected(give_notice("the zone's machine on " + run_.host().as_owner().host_name +
-                                               " ended before all memory had moved"));
+        if (machine_ended()) return std::unexpected(give_notice(ended_too_early()));
         if (!wanted()) return false;
         // QEMU 7.2 does not come back from a connection that breaks while it takes up the migration again.
         if (const Result<void> waits = wait_for_pause(); !waits && !machine_ended()) {
@@ -169,6 +161,10 @@ Error PostCopySource::given_up() const {
     return Error(Errc::cancelled,
                  fmt::format("what was still here of the zone's memory was given up; the zone is at {}",
                              record_.peer));
+}
+
+std::string PostCopySource::ended_too_early() const {
+    return "the zone's machine on " + run_.host().as_owner().host_name + " ended before all memory had moved";
 }
 
 // Tells the destination that it waits in vain.

@@ -49,6 +49,7 @@ class PostCopySource {
     bool machine_ended() const;
     Error give_notice(const std::string& reason);
     Error given_up() const;
+    std::string ended_too_early() const;
 
     ZoneRun& run_;
     PostCopyRecord record_;

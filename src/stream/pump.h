@@ -45,6 +45,10 @@ struct PumpTotals {
     std::uint64_t plain_bytes = 0;
     std::uint64_t sealed_bytes = 0;
     std::uint64_t records = 0;
+
+    friend PumpTotals operator+(const PumpTotals& a, const PumpTotals& b) {
+        return {a.plain_bytes + b.plain_bytes, a.sealed_bytes + b.sealed_bytes, a.records + b.records};
+    }
 };
 
 // All return when the channel has ended, with its totals, or with Errc::cancelled, Errc::timeout (a stall),

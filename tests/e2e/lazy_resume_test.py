@@ -6,21 +6,14 @@ import time
 import unittest
 
 from harness import LabCase, Zone, ticks_of, wait_until
+from harness.userfaultfd import allow_userfaultfd
 from processes import monitor_of, nothing_left, qemu_of, runtime_record
 from workload import Workload
 
-PERMISSION = pathlib.Path("/proc/sys/vm/unprivileged_userfaultfd")
 RESUMING = r"\[NOTICE: Zone resuming\]"
 PAUSED = r"\[NOTICE: Zone paused: its suspend image cannot be read\]"
 HALTED = r"\[NOTICE: Zone halted\]"
 DAMAGE = 64 << 10  # bytes
-
-
-def allow_userfaultfd(case):
-    """As share/sysctl.d does on a host where kzones is installed; until the class has ended."""
-    before = PERMISSION.read_text()
-    case.addClassCleanup(lambda: PERMISSION.write_text(before))
-    PERMISSION.write_text("1")
 
 
 class LazyCase(LabCase):

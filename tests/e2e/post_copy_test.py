@@ -5,7 +5,7 @@ import json
 import unittest
 
 from harness import longest_gap_ms, wait_until
-from lazy_resume_test import PERMISSION, allow_userfaultfd
+from harness.userfaultfd import PERMISSION, allow_userfaultfd
 from migration_policy_test import BUSY, GOES_ON, SLOW, MovingCase, SlowLink
 
 SWITCHING = "Switching to post-copy: "

@@ -1,16 +1,15 @@
 #!/usr/bin/python3
 """A zone resumes lazily out of an image on a network's storage, and the storage is cut before all memory is in: the guest
 stands still and says so, and sees the right memory when the storage is back."""
-import pathlib
 import time
 import unittest
 import uuid
 
 from harness import Zone, ticks_of, wait_until
+from harness.userfaultfd import allow_userfaultfd
 from stored import MIB, PATIENCE, RESUMING, USER, StorageCase
 from workload import Workload
 
-PERMISSION = pathlib.Path("/proc/sys/vm/unprivileged_userfaultfd")
 PAUSED = r"\[NOTICE: Zone paused: its suspend image cannot be read\]"
 HALTED = r"\[NOTICE: Zone halted\]"
 # Memory that does not compress takes half a minute through this.
@@ -24,19 +23,13 @@ class Lazy:
     @classmethod
     def prepare(cls):
         super().prepare()
-        cls.allow_userfaultfd()
+        allow_userfaultfd(cls)
         cls.image = cls.make_image()
         cls.zone = Zone(cls.lab, memory="384M", suspend="none", extra=f"add suspend\nset storage={cls.image}\nend")
         cls.zone.create()
         cls.console = cls.enterClassContext(cls.zone.console())
         cls.console.wait_prompt()
         cls.work = Workload(cls.console, "kz-memload -x -m 240 -r 40")
-
-    @classmethod
-    def allow_userfaultfd(cls):
-        before = PERMISSION.read_text()
-        cls.addClassCleanup(lambda: PERMISSION.write_text(before))
-        PERMISSION.write_text("1")
 
     def slow_down(self):
         """What the storage host sends. `cut` and `restore` stop all of it."""

@@ -1,16 +1,12 @@
 #!/usr/bin/python3
 """Something breaks or dies while a zone runs at its new host and still lacks memory. A connection that breaks is made
 again; only the loss of the memory itself costs it, and then that is said, and the zone boots afresh at its new host."""
-import pathlib
-import sys
 import unittest
 
 from harness import Consoles, LabCase, Zone, ticks_of, wait_until
+from harness.userfaultfd import allow_userfaultfd
 from moving import Command, SlowLink
 from processes import guard_of, monitor_of, nothing_left, processes_in, qemu_of
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
-from lazy_resume_test import allow_userfaultfd  # noqa: E402
 
 SLOW = 30  # megabits per second: the memory takes some ten seconds
 FOLLOWS = "the rest of its memory follows"

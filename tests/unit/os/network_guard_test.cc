@@ -1,15 +1,14 @@
 #include "os/network_guard.h"
 
 #include <gtest/gtest.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <functional>
 #include <thread>
 
+#include "bridge_namespace.h"
 #include "os/announce.h"
 #include "os/io.h"
 #include "os/network.h"
@@ -23,20 +22,6 @@ const std::string kMac = "020820000001";
 // Whom no bridge knows: frames to it go everywhere, and none of the kernel's own do.
 const std::string kNobody = "020820fffffe";
 const MacAddress kBinaryMac{2, 8, 0x20, 0, 0, 1};
-
-// Runs `body` on a thread with a network namespace of its own, in which there is an empty bridge.
-void with_bridge(const std::function<void()>& body) {
-    std::thread([&] {
-        if (::unshare(CLONE_NEWNET) < 0) GTEST_SKIP() << "needs the right to make a network namespace";
-        const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        ASSERT_EQ(::ioctl(control.get(), SIOCBRADDBR, kBridge.c_str()), 0);
-        ifreq request{};
-        kBridge.copy(request.ifr_name, sizeof request.ifr_name - 1);
-        request.ifr_flags = IFF_UP;
-        ASSERT_EQ(::ioctl(control.get(), SIOCSIFFLAGS, &request), 0);
-        body();
-    }).join();
-}
 
 // A frame to everybody: source, what follows its address, and zeros up to `size`.
 Bytes frame(const std::string& source, const std::string& rest, std::size_t size = 60) {
@@ -92,7 +77,7 @@ class Pair {
 };
 
 TEST(LinkProtectionTest, OnlyItsOwnSourceAddress) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Pair pair({.protection = {.source = kBinaryMac, .addresses = {}, .known_kinds = false}});
         EXPECT_TRUE(pair.passes(other("88b6")));
         for (const char* forged : {"020820000002", "030820000001", "120820000001", "000000000000"})
@@ -101,7 +86,7 @@ TEST(LinkProtectionTest, OnlyItsOwnSourceAddress) {
 }
 
 TEST(LinkProtectionTest, OnlyTheAddressesThatAreAllowed) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Pair pair({.protection = {.source = kBinaryMac,
                                   .addresses = {"192.0.2.10/24", "203.0.113.200", "2001:db8::a/64"},
                                   .known_kinds = false}});
@@ -117,7 +102,7 @@ TEST(LinkProtectionTest, OnlyTheAddressesThatAreAllowed) {
 }
 
 TEST(LinkProtectionTest, OnlyKnownKindsOfFrames) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Pair pair({.protection = {.source = {}, .addresses = {}, .known_kinds = true}});
         pair.send(other("88cc"));
         pair.send(other("88b5"));
@@ -131,7 +116,7 @@ TEST(LinkProtectionTest, OnlyKnownKindsOfFrames) {
 }
 
 TEST(LinkProtectionTest, AVlanIsLookedAtBeforeItIsTagged) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Pair pair({.vlan = 10, .protection = {.source = kBinaryMac, .addresses = {}, .known_kinds = false}});
         pair.send(other("88b6", "020820000002"));
         pair.send(other("88b5"));
@@ -141,7 +126,7 @@ TEST(LinkProtectionTest, AVlanIsLookedAtBeforeItIsTagged) {
 }
 
 TEST(LinkProtectionTest, WhatIsNoAddressIsRefused) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         const auto made = create_tap(
             kBridge, {.protection = {.source = {}, .addresses = {"10.0.0"}, .known_kinds = false}});
         ASSERT_FALSE(made.has_value());
@@ -156,7 +141,7 @@ constexpr std::chrono::milliseconds kPatience{50};
 
 // Frames that come at once: as many as the burst lets through, and then hardly any.
 TEST(RateTest, ABurstAndThenNoMoreThanTheRate) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Pair pair({.bytes_per_second = 4'000});
         for (const bool back : {false, true}) {
             std::size_t came = 0;

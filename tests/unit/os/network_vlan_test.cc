@@ -1,9 +1,7 @@
 #include "os/network_vlan.h"
 
 #include <gtest/gtest.h>
-#include <linux/sockios.h>
 #include <net/if.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +9,7 @@
 #include <functional>
 #include <thread>
 
+#include "bridge_namespace.h"
 #include "os/announce.h"
 #include "os/io.h"
 #include "os/network.h"
@@ -20,20 +19,6 @@ namespace {
 
 constexpr std::size_t kVnetHeader = 10;
 const std::string kBridge = "kzvlan0";
-
-// Runs `body` on a thread with a network namespace of its own, in which there is an empty bridge.
-void with_bridge(const std::function<void()>& body) {
-    std::thread([&] {
-        if (::unshare(CLONE_NEWNET) < 0) GTEST_SKIP() << "needs the right to make a network namespace";
-        const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-        ASSERT_EQ(::ioctl(control.get(), SIOCBRADDBR, kBridge.c_str()), 0);
-        ifreq request{};
-        kBridge.copy(request.ifr_name, sizeof request.ifr_name - 1);
-        request.ifr_flags = IFF_UP;
-        ASSERT_EQ(::ioctl(control.get(), SIOCSIFFLAGS, &request), 0);
-        body();
-    }).join();
-}
 
 // A broadcast of a type for experiments, with `tag` ("8100000a") in front of it if any.
 Bytes frame(std::string_view content, const std::string& tag = "") {
@@ -67,7 +52,7 @@ struct Ports {
 };
 
 TEST(VlanTest, FramesOfTheMachineAreTagged) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Ports ports;
         send(ports.red, frame("red"));
         EXPECT_EQ(next_frame(ports.trunk), frame("red", "8100000a"));
@@ -81,7 +66,7 @@ TEST(VlanTest, FramesOfTheMachineAreTagged) {
 }
 
 TEST(VlanTest, OnlyFramesOfTheVlanReachTheMachine) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Ports ports;
         for (const char* tag : {"", "81000014", "8100001a", "88a8000a", "81000000"})
             send(ports.trunk, frame("not for red", tag));
@@ -91,7 +76,7 @@ TEST(VlanTest, OnlyFramesOfTheVlanReachTheMachine) {
 }
 
 TEST(VlanTest, TheMachineCannotChooseAnotherVlan) {
-    with_bridge([] {
+    with_bridge(kBridge, [] {
         Ports ports;
         for (const char* tag : {"81000014", "8100000a", "81000000", "88a80014"})
             send(ports.red, frame("forged", tag));
