@@ -86,7 +86,7 @@ class Lazy:
         self.zone.zoneadm("halt", timeout=PATIENCE)
         self.restore()
         self.let_go()
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.zone.zoneadm("boot", timeout=PATIENCE)
         self.console.expect(r"\[NOTICE: Zone booting up\]")
         self.console.wait_prompt()

@@ -42,7 +42,7 @@ class Lease(StorageCase):
             before = self.heartbeat()
             wait_until(lambda: self.heartbeat() != before, "a renewal", PATIENCE)
         self.assertTrue(self.machine.alive())
-        self.assertEqual(self.zone.state(), ("running", ""))
+        self.zone.wait_state("running", "")
 
     def guest_goes_on(self):
         """What it printed while nobody took it may be lost; it has not stood still, nor gone back."""
@@ -95,7 +95,7 @@ class Lease(StorageCase):
         wait_until(lambda: not self.monitor.alive(), "end of the monitor", PATIENCE)
         self.assertRegex(self.zone.log("node1")[at:], r"zoneadmd\[\d+\]: error: the zone's machine was ended: .*storage")
         self.console.expect(HALTED)
-        self.assertEqual(self.zone.state(), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "")
         self.assertTrue(nothing_left(self.zone, "node1"))
         self.zone.zoneadm("attach")
         self.zone.boot()
@@ -145,12 +145,12 @@ class Lease(StorageCase):
         wait_until(lambda: not self.machine.alive(), "end of a machine that has slept", PATIENCE)
         self.assertIn(FENCED, self.zone.log("node1")[at:])
         wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes on node1", PATIENCE)
-        self.assertEqual(self.zone.state("node1"), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "", "node1")
         self.assertLess(self.clock.shown() - shown, 50, "it ran on")
         status, said = self.zone.said("attach", node="node1")
         self.assertEqual(status, 1)
         self.check_in_use(said, self.zone, "node2")
-        self.assertEqual(self.zone.state("node2"), ("running", ""))
+        self.zone.wait_state("running", "", "node2")
         self.zone.zoneadm("halt", node="node2")
         self.zone.zoneadm("detach", node="node2")
         self.zone.zoneadm("attach", node="node1")

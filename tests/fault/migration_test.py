@@ -44,8 +44,8 @@ class Migration(LabCase):
         move.wait_said("Starting migration")
         wait_until(lambda: link.sent() > before + SOME, "memory on the wire")
         self.assertTrue(move.running(), move.said)
-        self.assertEqual(self.zone.state("node1"), ("running", "migrating-out"))
-        self.assertEqual(self.zone.state("node2"), ("running", "migrating-in"))
+        self.zone.wait_state("running", "migrating-out", "node1")
+        self.zone.wait_state("running", "migrating-in", "node2")
         return move
 
     def goes_on_at_the_source(self, machine, move=None):
@@ -55,13 +55,13 @@ class Migration(LabCase):
             self.assertIn("Cleaning up.", said)
             self.assertIn("migration failed: ", said)
             self.assertIn(GOES_ON, said)
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
         self.assertEqual(qemu_of(self.zone, "node1"), machine)
         self.consoles.wait_ticks(50)
         for session in self.consoles.sessions():
             self.assertNotIn("MEMLOAD FAILED", session.text)
         wait_until(lambda: nothing_left(self.zone, "node2"), "end of the zone's processes on node2")
-        self.assertIn(self.zone.state("node2")[0], ("unknown", "configured"))
+        wait_until(lambda: self.zone.state("node2")[0] in ("unknown", "configured"), "the zone as it was on node2")
 
     def moves_there_and_back(self):
         for here, there in (("node1", "node2"), ("node2", "node1")):
@@ -146,7 +146,7 @@ class Migration(LabCase):
                 status, said = move.wait()
                 self.assertEqual(status, 1, said)
                 self.assertIn(GOES_ON, said)
-                self.assertEqual(self.zone.state("node1"), ("running", ""))
+                self.zone.wait_state("running", "", "node1")
                 self.consoles.wait_ticks(50)
             finally:
                 self.target.run(["ip", "link", "set", "uplink", "up"])

@@ -54,7 +54,7 @@ class Ownership(LabCase):
         self.assertIn(self.zone.state("node2")[0], ("configured", "unavailable"))
         status, said = self.zoneadm("node2", "boot")
         self.assertEqual(status, 1)
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
 
     def test_boot_of_a_zone_that_was_taken_away(self):
         """node2 took it while it was down on node1, whose record still says installed."""
@@ -65,38 +65,38 @@ class Ownership(LabCase):
         # Both records say installed, one host owns it.
         record = self.lab.node("node2").path("var/lib/zones/ant1")
         shutil.copytree(self.lab.node("node1").path("var/lib/zones/ant1"), record, dirs_exist_ok=True)
-        self.assertEqual(self.zone.state("node2")[0], "installed")
+        self.zone.wait_state("installed", node="node2")
         self.zone.zoneadm("boot")
         status, said = self.zoneadm("node2", "boot")
         self.assertEqual(status, 1)
         self.check_in_use(said, "running")
-        self.assertEqual(self.zone.state("node2")[0], "unavailable")
+        self.zone.wait_state("unavailable", node="node2")
         self.assertTrue(nothing_left(self.zone, "node2"))
         status, said = self.zoneadm("node2", "boot")
         self.assertEqual(status, 1)
         self.assertIn("boot operation is invalid for unavailable zones.", said)
         self.check_in_use(said.split("zones.\n", 1)[1], "running")
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
 
     def test_detach_here_and_attach_there(self):
         self.zone.zoneadm("detach")
-        self.assertEqual(self.zone.state("node1"), ("configured", ""))
+        self.zone.wait_state("configured", "", "node1")
         self.assertEqual(self.zoneadm("node2", "attach"), (0, ""))
-        self.assertEqual(self.zone.state("node2"), ("installed", ""))
+        self.zone.wait_state("installed", "", "node2")
         status, said = self.zoneadm("node1", "attach")
         self.assertEqual(status, 1)
         self.assertIn("hostname: node2", said)
         self.zone.zoneadm("boot", node="node2")
-        self.assertEqual(self.zone.state("node2"), ("running", ""))
+        self.zone.wait_state("running", "", "node2")
 
     def test_suspended_zone_is_carried_by_its_disk(self):
         self.zone.zoneadm("boot")
         self.zone.zoneadm("suspend")
         self.zone.zoneadm("detach")
         self.zone.zoneadm("attach", node="node2")
-        self.assertEqual(self.zone.state("node2"), ("installed", "suspended"))
+        self.zone.wait_state("installed", "suspended", "node2")
         self.zone.zoneadm("boot", node="node2")
-        self.assertEqual(self.zone.state("node2"), ("running", ""))
+        self.zone.wait_state("running", "", "node2")
 
     def test_takeover_by_force(self):
         """node1 is halted, and knows nothing of it when node2 takes the zone."""
@@ -111,13 +111,13 @@ class Ownership(LabCase):
         status, said = self.zoneadm("node1", "boot")
         self.assertEqual(status, 1)
         self.assertIn("hostname: node2", said)
-        self.assertEqual(self.zone.state("node1")[0], "unavailable")
+        self.zone.wait_state("unavailable", node="node1")
         # Back, in good order.
         self.zone.zoneadm("halt", node="node2")
         self.zone.zoneadm("detach", node="node2")
         self.zone.zoneadm("attach", node="node1")
         self.zone.zoneadm("boot", node="node1")
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
 
     def test_disk_that_lost_its_host_data(self):
         with open(self.zone.disk, "r+b") as disk:
@@ -126,7 +126,7 @@ class Ownership(LabCase):
         status, said = self.zoneadm("node1", "boot")
         self.assertEqual(status, 1)
         self.assertIn("no host data", said)
-        self.assertEqual(self.zone.state("node1")[0], "unavailable")
+        self.zone.wait_state("unavailable", node="node1")
         self.assertTrue(nothing_left(self.zone, "node1"))
         self.zone.zoneadm("attach", "-x", "initialize-hostdata")
         self.zone.zoneadm("boot")
@@ -142,7 +142,7 @@ class Ownership(LabCase):
         if self.zone.state("node1")[0] == "unavailable":
             self.zone.zoneadm("attach")
         self.zone.zoneadm("boot")
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class PostCopyCase(LabCase):
         self.zone.wait_state("running", "", node="node2", timeout=120)
         self.works()
         wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes on node1", 60)
-        self.assertEqual(self.zone.state("node1"), ("configured", ""))
+        self.zone.wait_state("configured", "", "node1")
 
     def is_lost(self, why):
         """Halted on node2, and it says why."""
@@ -83,7 +83,7 @@ class PostCopyCase(LabCase):
 
     def boots_afresh(self):
         self.zone.boot(node="node2")
-        self.assertEqual(self.zone.state("node2"), ("running", ""))
+        self.zone.wait_state("running", "", "node2")
         refused = self.zone.zoneadm("boot", node="node1", check=False)
         self.assertEqual(refused.returncode, 1)
 
@@ -163,7 +163,7 @@ class Lost(PostCopyCase):
             self.assertIn(f"ended before all memory had moved: {LOST}; node2 halts the zone, which boots afresh there", said)
             self.is_lost("node1 says: the zone's machine on node1 ended before all memory had moved")
         wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes on node1")
-        self.assertEqual(self.zone.state("node1"), ("configured", ""))
+        self.zone.wait_state("configured", "", "node1")
         self.boots_afresh()
 
 
@@ -188,7 +188,7 @@ class GivenUp(PostCopyCase):
             try:
                 self.zone.wait_state("running", "post-copy,paused", node="node2", timeout=60)
                 self.zone.zoneadm("halt", node="node2")
-                self.assertEqual(self.zone.state("node2"), ("installed", ""))
+                self.zone.wait_state("installed", "", "node2")
                 status, said = move.wait()  # host data tell the source
                 self.assertEqual(status, 1)
                 self.assertIn("node2 has given up what was still here of the zone's memory", said)

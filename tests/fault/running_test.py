@@ -49,7 +49,7 @@ class Running(LabCase):
         monitor, machine = monitor_of(self.zone), qemu_of(self.zone)
         monitor.kill()
         machine.kill()
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.boots_again()
 
     def killed_monitor(self):
@@ -57,7 +57,7 @@ class Running(LabCase):
         self.console.run("echo before-$((6*7))")
         machine = qemu_of(self.zone)
         monitor_of(self.zone).kill()
-        self.assertEqual(self.zone.state(), ("running", ""))
+        self.zone.wait_state("running", "")
         self.assertTrue(machine.alive())
         return machine
 
@@ -67,7 +67,8 @@ class Running(LabCase):
         done = self.zone.zoneadm("boot", check=False)
         self.assertEqual((done.returncode, done.stderr),
                          (1, "zoneadm: zone 'ant1': boot operation is invalid for running zones.\n"))
-        self.assertEqual((self.zone.state(), qemu_of(self.zone)), (("running", ""), machine))
+        self.zone.wait_state("running", "")
+        self.assertEqual(qemu_of(self.zone), machine)
         self.assertTrue(monitor_of(self.zone).alive())
         with self.zone.console() as later:
             later.expect("before-42")
@@ -79,7 +80,7 @@ class Running(LabCase):
     def test_kill_of_the_monitor_before_halt(self):
         machine = self.killed_monitor()
         self.zone.zoneadm("halt")
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.assertFalse(machine.alive())
         self.console.expect(HALTED)
         self.boots_again()
@@ -87,7 +88,7 @@ class Running(LabCase):
     def test_kill_of_the_monitor_before_shutdown(self):
         self.killed_monitor()
         self.zone.zoneadm("shutdown")
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.console.expect("kz-mini: going down for poweroff")
         self.console.expect(HALTED)
         self.boots_again()
@@ -97,7 +98,7 @@ class Running(LabCase):
         shown = ticks_of(work.lines())[-1].sequence
         monitor_of(self.zone).kill()
         self.zone.zoneadm("suspend")
-        self.assertEqual(self.zone.state(), ("installed", "suspended"))
+        self.zone.wait_state("installed", "suspended")
         self.zone.zoneadm("boot")
         self.console.expect(r"\[NOTICE: Zone resuming\]")
         wait_until(lambda: ticks_of(work.lines())[-1].sequence > shown + 100, "the clock")
@@ -137,8 +138,8 @@ class Running(LabCase):
         """As at the shutdown of the host."""
         monitor_of(self.zone).kill(15)
         self.console.expect(HALTED)
-        self.assertEqual(self.zone.state(), ("installed", ""))
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        self.zone.wait_state("installed", "")
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.boots_again()
 
     def test_qemu_is_missing(self):
@@ -155,7 +156,7 @@ class Running(LabCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("qemu-system-x86", done.stderr)
         self.assertIn("install", done.stderr)
-        self.assertEqual(self.zone.state(), ("installed", ""))
+        self.zone.wait_state("installed", "")
         self.boots_again()
 
 

@@ -36,7 +36,7 @@ class Services(LabCase):
                 finally:
                     holder.kill()
                     holder.wait()
-                self.assertEqual(processes_in(self.node, service), [])
+                wait_until(lambda: not processes_in(self.node, service), "the second one's end")
                 self.node.run([service, "--daemon"])
                 self.assertTrue(self.listening(port))
                 self.end(service)
@@ -50,7 +50,7 @@ class Services(LabCase):
                 done = self.node.run([service, "--daemon"], check=False, timeout=30)
                 self.assertEqual(done.returncode, 1)
                 self.assertRegex(done.stderr, rf"^{service}: ")
-                self.assertEqual(processes_in(self.node, service), first)
+                wait_until(lambda: processes_in(self.node, service) == first, "the second one's end")
                 self.end(service)
 
     def test_killed_and_started_again(self):

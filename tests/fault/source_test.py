@@ -35,7 +35,7 @@ class Source(LabCase):
 
     def target_is_clean(self):
         wait_until(lambda: nothing_left(self.zone, "node2"), "end of the zone's processes on node2")
-        self.assertIn(self.zone.state("node2")[0], ("unknown", "configured"))
+        wait_until(lambda: self.zone.state("node2")[0] in ("unknown", "configured"), "the zone as it was on node2")
 
     def moves_there_and_back(self):
         for here, there in (("node1", "node2"), ("node2", "node1")):
@@ -54,10 +54,10 @@ class Source(LabCase):
                     self.assertEqual(move.wait()[0], 1, move.said)
                     self.target_is_clean()
                     self.assertTrue(machine.alive())
-                    self.assertEqual(self.zone.state()[0], "running")
+                    self.zone.wait_state("running")
                     done = self.zone.zoneadm("boot", check=False)
                     self.assertIn("boot operation is invalid for running zones.", done.stderr)
-                    self.assertEqual(self.zone.state(), ("running", ""))
+                    self.zone.wait_state("running", "")
                     self.assertEqual(qemu_of(self.zone), machine)
                     self.goes_on(work, shown)
         self.moves_there_and_back()

@@ -53,7 +53,7 @@ class Owned(StorageCase):
 
     def check_fenced(self):
         """node1 knows why its zone is down, and tells."""
-        self.assertEqual(self.zone.state("node1"), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "", "node1")
         status, said = self.zone.said("boot", node="node1")
         self.assertEqual(status, 1)
         self.assertIn("boot operation is invalid for unavailable zones.", said)
@@ -64,9 +64,9 @@ class Owned(StorageCase):
         status, said = self.zone.said("attach", node="node1")
         self.assertEqual(status, 1)
         self.check_in_use(said, self.zone, "node2")
-        self.assertEqual(self.zone.state("node1"), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "", "node1")
         self.assertTrue(nothing_left(self.zone, "node1"))
-        self.assertEqual(self.zone.state("node2"), ("running", ""))
+        self.zone.wait_state("running", "", "node2")
 
 
 class Cuts:
@@ -118,7 +118,7 @@ class Cuts:
         wait_until(lambda: not monitor.alive(), "end of its monitor", PATIENCE)
         self.console.expect(HALTED)
         self.assertEqual(clock.shown(), shown, "the guest went on for a moment")
-        self.assertEqual(self.zone.state("node1"), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "", "node1")
         self.wait_nothing_left(self.zone, "node1")
         self.zone_is_lost_to_node1()
         self.comes_home()
@@ -138,7 +138,7 @@ class Iscsi(Cuts, Owned):
         check_consecutive(clock.ticks())
         self.assertGreater(longest_gap_ms(clock.ticks(), clock.interval_ms), FENCE * 1000)
         self.assertEqual(qemu_of(self.zone, "node1"), machine)
-        self.assertEqual(self.zone.state("node1"), ("running", ""))
+        self.zone.wait_state("running", "", "node1")
         self.console.interrupt()
         self.console.run("mount -o remount,rw /")
 
@@ -149,7 +149,7 @@ class Iscsi(Cuts, Owned):
             self.assertTrue(machine.alive())
             time.sleep(0.1)
         self.assertEqual(clock.shown(), shown)
-        self.assertEqual(self.zone.state("node1")[0], "running")
+        self.zone.wait_state("running", node="node1")
 
     # The servers stand still; both hosts can reach them, and get no answer.
 
@@ -176,7 +176,7 @@ class Iscsi(Cuts, Owned):
                    "a guest that writes again", PATIENCE)
         if machine.alive():
             self.refused_while_the_owner_lives()
-            self.assertEqual(self.zone.state("node1"), ("running", ""))
+            self.zone.wait_state("running", "", "node1")
             self.console.interrupt()
         else:
             self.wait_nothing_left(self.zone, "node1")
@@ -234,13 +234,13 @@ class Iscsi(Cuts, Owned):
             self.damage(number)
         before = hashlib.sha256(disk.read(0, BOOT_SIZE)).digest()
         self.refuses_damaged("boot")
-        self.assertEqual(self.zone.state("node1"), ("unavailable", ""))
+        self.zone.wait_state("unavailable", "", "node1")
         self.assertTrue(nothing_left(self.zone, "node1"))
         self.refuses_damaged("attach")
         self.refuses_damaged("attach", "-x", "force-takeover")
         self.assertEqual(hashlib.sha256(disk.read(0, BOOT_SIZE)).digest(), before, "something was written")
         self.zone.zoneadm("attach", "-x", "initialize-hostdata", timeout=PATIENCE)
-        self.assertEqual(self.zone.state("node1"), ("installed", ""))
+        self.zone.wait_state("installed", "", "node1")
         self.zone.zoneadm("boot")
         self.console.expect(BOOTING)
         self.console.wait_prompt()

@@ -38,13 +38,13 @@ class Suspend(LabCase):
         self.machine = qemu_of(self.zone)
 
     def goes_on(self, machine=None):
-        self.assertEqual(self.zone.state(), ("running", ""))
+        self.zone.wait_state("running", "")
         self.assertEqual(qemu_of(self.zone), machine or self.machine)
         self.work.wait_ticks(50)
 
     def suspends_and_resumes(self):
         self.zone.zoneadm("suspend")
-        self.assertEqual(self.zone.state(), ("installed", "suspended"))
+        self.zone.wait_state("installed", "suspended")
         self.assertEqual([path.name for path in self.folder.iterdir()], ["suspend"])
         self.zone.zoneadm("boot", *EAGER)
         self.assertEqual(list(self.folder.iterdir()), [])
@@ -111,7 +111,7 @@ class Suspend(LabCase):
         self.assertEqual(command.wait()[0], 1, command.said)
         # The next command finds the machine stopped in the middle, and lets it go on.
         self.zone.zoneadm("boot", *EAGER, check=False)
-        self.assertEqual(self.zone.state(), ("running", ""))
+        self.zone.wait_state("running", "")
         self.assertEqual(qemu_of(self.zone), self.machine)
         self.assertEqual(list(self.folder.iterdir()), [])
         self.goes_on_after_a_gap()
@@ -180,7 +180,7 @@ class Suspend(LabCase):
             # A machine whose monitor died before it had a guard never ran; the next command ends it.
             self.zone.zoneadm("halt", check=False)
             wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
-            self.assertEqual(self.zone.state(), ("installed", "suspended"))
+            self.zone.wait_state("installed", "suspended")
             self.assertEqual([path.name for path in self.folder.iterdir()], ["suspend"])
             self.zone.zoneadm("boot", *EAGER)
         self.work.wait_ticks(50)
