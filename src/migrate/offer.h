@@ -96,10 +96,15 @@ struct Session {
 };
 
 // One memory connection per 2 GiB of memory, rounded up, at most the processors of the smaller host
-// (DESIGN.md section 7); `wanted` other than 0 overrides. The main channel of QEMU has a connection of its
-// own besides.
+// (DESIGN.md section 7); `wanted` other than 0 overrides.
 unsigned memory_connections(std::uint64_t memory_bytes, unsigned cpus_here, unsigned cpus_there,
                             unsigned wanted);
+
+// QEMU's channels, each of which has a connection to port 8102 of its own: for several memory connections the
+// main channel besides; for a single one the main channel carries memory too (docs/adr/0014).
+constexpr unsigned machine_channels(unsigned memory_connections) {
+    return memory_connections == 1 ? 1 : memory_connections + 1;
+}
 
 // The original's two lines when the destination lacks the cipher; Errc::unsupported. A name of another
 // host's, or of a user's, may be of a cipher that nobody here knows.

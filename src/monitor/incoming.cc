@@ -116,7 +116,7 @@ Result<void> Incoming::begin_incoming(unsigned channels) {
 }
 
 Result<void> Incoming::start_receiving(unsigned connections) {
-    channels_ = post_copy_allowed_ ? 1 : connections + 1;
+    channels_ = migrate::machine_channels(connections);
     KZ_CHECK(begin_incoming(channels_));
     KZ_TRY(migrate::SessionRegistration registration,
            migrate::SessionRegistration::open(run_.paths(), session_.id, session_.secret, channels_,

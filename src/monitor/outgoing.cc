@@ -271,11 +271,11 @@ Result<void> Outgoing::start_stream() {
     KZ_TRY(UniqueFd listener, unix_listen(socket, 0600));
     KZ_CHECK(run_.machine()->give_to_machine(socket));
     if (request_.policy.post_copy) return start_two_way_stream(std::move(listener));
-    KZ_TRY(Transport transport,
-           connect_transport(access_.memory, session_, connections_ + 1, run_.interrupt().fd()));
-    pumps_->accept_channels(std::move(listener), connections_ + 1,
+    const unsigned channels = migrate::machine_channels(connections_);
+    KZ_TRY(Transport transport, connect_transport(access_.memory, session_, channels, run_.interrupt().fd()));
+    pumps_->accept_channels(std::move(listener), channels,
                             sealing_body(std::move(transport), session_, request_.cipher));
-    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = connections_,
+    KZ_CHECK(qemu::set_up_outgoing(qmp, {.channels = channels - 1,
                                          .downtime_limit = convergence_.pause_limit(),
                                          .pause_before_switchover = true,
                                          .auto_converge = true}));
