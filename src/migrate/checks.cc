@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "migrate/image_machine.h"
 #include "qemu/machine.h"
 
 namespace kz::migrate {
@@ -253,23 +254,25 @@ void image(const Offer& offer, const zone::Config& config, const HostFacts& fact
                           facts.host_data->suspend->image_id == facts.image->image_id;
     if (!recorded) refuse("host data record another image");
     if (facts.image->zone_uuid != offer.zone_uuid) refuse("it is of another zone");
-    if (facts.image->memory_bytes != config.memory_bytes())
-        refuse("its memory has another size than the zone's");
-    if (facts.image->cpu_count != config.cpu_count()) refuse("it has another number of CPUs than the zone");
+    const auto machine = image_machine(*facts.image, config);
+    if (!machine) return refuse(machine.error().message());
+    if (const std::string other = machine_mismatch(*facts.image, machine->config); !other.empty())
+        refuse(other);
 }
 
 }  // namespace checks
 
-Findings check_move(const Offer& offer, const zone::Config& config, const HostFacts& facts) {
+Findings check_move(const Offer& offer, const zone::Config& config, const zone::Config& stored,
+                    const HostFacts& facts) {
     Findings out;
-    checks::zone(offer, config, facts, out);
+    checks::zone(offer, stored, facts, out);
     checks::machine(offer, config, facts, out);
     checks::cpu(offer, config, facts, out);
     checks::room(offer, config, facts, out);
     checks::network(offer, facts, out);
     checks::disks(offer, facts, out);
     checks::ownership(offer, facts, out);
-    checks::image(offer, config, facts, out);
+    checks::image(offer, stored, facts, out);
     return out;
 }
 

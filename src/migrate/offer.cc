@@ -111,6 +111,12 @@ Result<Offer> Offer::from_json(const Json& json) {
     KZ_TRY(offer.cpus, cpus_from(json));
     KZ_TRY(const std::string cipher, from_peer(json_text(json, "cipher")));
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
+    KZ_TRY(auto live, from_peer(json_optional_text(json, "live")));
+    offer.live = std::move(live).value_or("");
+    KZ_TRY(const Json* shape, from_peer(json_optional_object(json, "shape")));
+    if (shape != nullptr) {
+        KZ_TRY(offer.shape, from_peer(qemu::MachineShape::from_json(*shape)));
+    }
     KZ_TRY(const Json* facts, from_peer(json_optional_object(json, "facts")));
     if (facts == nullptr) return fail(Errc::protocol, "the other host did not send the facts of its zone");
     KZ_TRY(offer.facts, SourceFacts::from_json(*facts));
@@ -118,18 +124,21 @@ Result<Offer> Offer::from_json(const Json& json) {
 }
 
 Json Offer::to_json() const {
-    return {{"protocol", kHandoverProtocol},
-            {"kind", move_kind_name(kind)},
-            {"dry_run", dry_run},
-            {"migration_id", migration_id},
-            {"zone_uuid", zone_uuid},
-            {"configuration", configuration},
-            {"source", owner_to(source)},
-            {"machine_type", machine_type},
-            {"accel", accel},
-            {"cpus", cpus},
-            {"cipher", crypto::cipher_name(cipher)},
-            {"facts", facts.to_json()}};
+    Json json{{"protocol", kHandoverProtocol},
+              {"kind", move_kind_name(kind)},
+              {"dry_run", dry_run},
+              {"migration_id", migration_id},
+              {"zone_uuid", zone_uuid},
+              {"configuration", configuration},
+              {"source", owner_to(source)},
+              {"machine_type", machine_type},
+              {"accel", accel},
+              {"cpus", cpus},
+              {"cipher", crypto::cipher_name(cipher)},
+              {"facts", facts.to_json()}};
+    if (!live.empty()) json["live"] = live;
+    if (shape) json["shape"] = shape->to_json();
+    return json;
 }
 
 Result<Acceptance> Acceptance::from_json(const Json& json) {

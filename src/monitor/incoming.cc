@@ -1,9 +1,11 @@
 #include "monitor/incoming.h"
 
 #include "monitor/carried_stream.h"
+#include "monitor/live_record.h"
 #include "monitor/stream_channels.h"
 #include "qemu/migration.h"
 #include "store/journal.h"
+#include "zone/live_change.h"
 
 namespace kz::monitor {
 namespace {
@@ -64,6 +66,16 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string accel, json_text(request, "accel"));
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_TRY(const std::string source, json_text(request, "source"));
+    KZ_TRY(const auto live, json_optional_text(request, "live"));
+    if (live) {
+        KZ_TRY(const zone::Config part, read_live_config(*live, run_.config()));
+        run_.become(zone::with_machine_part(run_.config(), part));
+    }
+    KZ_TRY(const Json* const shape_json, json_optional_object(request, "shape"));
+    std::optional<qemu::MachineShape> shape = run_.first_shape();
+    if (shape_json != nullptr) {
+        KZ_TRY(shape, qemu::MachineShape::from_json(*shape_json));
+    }
     KZ_CHECK(run_.open_disk());
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
     run_.console().restore({{}, 0});
@@ -71,8 +83,11 @@ Result<Json> Incoming::boot(const Json& request) {
     // Before there is a machine, so that whoever finds one knows what it is for.
     Result<void> started = run_.set_runtime_state(zone::State::running, {zone::Aux::migrating_in});
     if (started)
-        started = run_.start_machine(
-            {.boot_args = {}, .machine_type = machine_type, .accel = accel, .incoming = true});
+        started = run_.start_machine({.boot_args = {},
+                                      .machine_type = machine_type,
+                                      .accel = accel,
+                                      .incoming = true,
+                                      .shape = shape});
     if (started) started = start_receiving(static_cast<unsigned>(connections), cipher);
     if (!started) return std::unexpected(std::move(started).error());
     migration_id_ = migration_id;

@@ -2,7 +2,7 @@
 //
 // Theory of operation. kz-radd starts this monitor and hands on what the source says, as operations:
 //
-//   incoming-boot    {machine_type, accel, connections, cipher, migration_id}  -> Session
+//   incoming-boot    {machine_type, accel, connections, cipher, migration_id, live, shape}  -> Session
 //   incoming-loaded  {}                        answered when memory and devices are in
 //   incoming-resume  {console, console_end}    runs the guest, if host data names this host as owner
 //   incoming-cancel  {}                        ends the machine; the zone is what it was before

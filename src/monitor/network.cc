@@ -94,6 +94,7 @@ Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& a
     KZ_TRY_CONTEXT(std::vector<Bytes> frames, announcements_of(connected.nic.mac, anet),
                    fmt::format("anet {}", anet.id));
     connected.tap = std::move(tap.fd);
+    connected.tap_name = std::move(tap.name);
     connected.wire.emplace(fmt::format("net{}", anet.id), std::move(copy), std::move(frames));
     return connected;
 }

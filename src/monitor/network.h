@@ -48,6 +48,7 @@ struct Wire {
 struct ConnectedNic {
     qemu::NicSpec nic;            // without the descriptor's number in the child
     std::optional<UniqueFd> tap;  // for the machine
+    std::string tap_name;         // empty: none
     std::optional<Wire> wire;
     std::string note;  // what an administrator wants to know; empty: nothing
 };

@@ -4,6 +4,8 @@
 //   {"op": "boot", "boot_args"}                       a ready zone runs
 //   {"op": "halt"}  {"op": "reboot", "boot_args"}
 //   {"op": "shutdown", "reboot": bool, "patience": seconds}
+//   {"op": "apply", "dry_run": bool, ...}             the running zone is made like a configuration;
+//                                                     monitor/reconfigure.h
 //   {"op": "suspend"}                                 -> {bytes, pause_ms, channels}
 //   {"op": "migrate", ...}                            live, to another host; monitor/outgoing.h
 //   {"op": "limit-move", "bandwidth_bytes"}           of the live migration that is under way, while it runs

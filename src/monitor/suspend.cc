@@ -96,7 +96,7 @@ Result<image::ImageWriter> create_image(ZoneRun& run, const ImagePlace& place, c
     KZ_TRY(const Secret key, key_of(run));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
     KZ_TRY_CONTEXT(std::unique_ptr<image::Medium> medium,
-                   place.create(newest, run.config().memory_bytes(), access), "suspend image");
+                   place.create(newest, run.shape().memory_bytes, access), "suspend image");
     KZ_TRY_CONTEXT(
         image::ImageWriter writer,
         image::ImageWriter::create(std::move(medium), std::move(info), key.view(), crypto::kDefaultCipher),

@@ -9,7 +9,9 @@
 
 namespace kz::monitor {
 
-// Of the zone's machine, as it is started by its configuration with that accelerator.
+// What the machine is made of, so that an image is never loaded into another one.
+std::vector<std::string> device_list(const zone::Config& config);
+// Of the zone's machine as it runs, or as it is to be started, with that accelerator.
 Result<image::ImageInfo> describe_machine(const ZoneRun& run, const std::string& accel, std::uint64_t epoch,
                                           image::Layout layout, unsigned channels);
 // The accelerator of such a description: what ran a machine must run it again.

@@ -48,6 +48,15 @@ Result<void> configure_tap(const std::string& tap, const std::string& bridge, st
     return {};
 }
 
+Result<void> take_down(const std::string& tap) {
+    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!control) return fail_errno(errno, "socket");
+    KZ_TRY(ifreq request, request_for(tap));
+    if (::ioctl(control.get(), SIOCSIFFLAGS, &request) < 0)
+        return fail_errno(errno, fmt::format("taking {} down", tap));
+    return {};
+}
+
 }  // namespace
 
 std::vector<std::string> list_bridges() {
@@ -83,6 +92,14 @@ Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu, s
     Tap tap{std::move(fd), request.ifr_name};
     KZ_CHECK(configure_tap(tap.name, bridge, mtu, vlan));
     return tap;
+}
+
+Result<void> move_tap(const std::string& tap, const std::string& bridge, std::optional<unsigned> vlan) {
+    if (!interface_exists(bridge))
+        return fail(Errc::not_found, "bridge '{}' does not exist on this host", bridge);
+    KZ_CHECK(take_down(tap));
+    KZ_CHECK(leave_bridge(tap));
+    return configure_tap(tap, bridge, {}, vlan);
 }
 
 }  // namespace kz

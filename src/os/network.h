@@ -26,4 +26,8 @@ struct Tap {
 Result<Tap> create_tap(const std::string& bridge, std::optional<unsigned> mtu,
                        std::optional<unsigned> vlan = {});
 
+// Puts a tap on another bridge, or into another VLAN (none: as the bridge has it). It is down meanwhile: no
+// frame passes on the wrong side. Errors leave it down.
+Result<void> move_tap(const std::string& tap, const std::string& bridge, std::optional<unsigned> vlan);
+
 }  // namespace kz

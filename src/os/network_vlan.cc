@@ -168,6 +168,26 @@ Result<void> join_vlan(unsigned index, const std::string& bridge, unsigned vlan)
 
 }  // namespace
 
+Result<void> leave_bridge(const std::string& tap) {
+    const unsigned index = ::if_nametoindex(tap.c_str());
+    if (index == 0) return fail_errno(errno, tap);
+    // The port's VLANs go with the port.
+    ifinfomsg fixed{};
+    fixed.ifi_family = AF_UNSPEC;
+    fixed.ifi_index = static_cast<int>(index);
+    NetlinkRequest leave(RTM_NEWLINK, 0, fixed);
+    leave.add_value(IFLA_MASTER, std::uint32_t{0});
+    KZ_CHECK(netlink_call(leave, fmt::format("taking {} from its bridge", tap)));
+    tcmsg queue = at_parent(index, TC_H_CLSACT);
+    queue.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+    // A tap that no programs are at has no such queue.
+    const Result<void> removed =
+        netlink_call(NetlinkRequest(RTM_DELQDISC, 0, queue), "removing a clsact queue");
+    const int cause = removed ? 0 : removed.error().sys_errno();
+    if (cause != 0 && cause != EINVAL && cause != ENOENT) return removed;
+    return {};
+}
+
 bool filters_vlans(const std::string& bridge) {
     return bridge_setting(bridge, "vlan_filtering").value_or(0) != 0;
 }

@@ -27,4 +27,7 @@ bool filters_vlans(const std::string& bridge);
 // Errors: Errc::unsupported where the kernel cannot do it.
 Result<void> make_access_port(const std::string& tap, const std::string& bridge, unsigned vlan);
 
+// Undoes make_access_port(), and takes the tap from its bridge.
+Result<void> leave_bridge(const std::string& tap);
+
 }  // namespace kz

@@ -16,8 +16,13 @@
 // never
 //   on which others there are. Each has a port of its own; see MachineSpec::disk_ports.
 //
-// Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon (kept
-// free), 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
+// Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon, 06.0 watchdog,
+// 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
+//
+// Layouts. What the machine of a zone that runs or is suspended looks like never changes; what newer versions
+// add is another layout (kNewestLayout), with its number recorded beside the zone (qemu/machine_shape.h):
+//   1  no balloon, no watchdog, no room for processors that are added later
+//   2  balloon with free-page reporting, i6300esb watchdog, room for processors (max_cpus)
 #pragma once
 
 #include <cstdint>
@@ -35,6 +40,7 @@ namespace kz::qemu {
 inline constexpr unsigned kMaxDisks = 32;
 inline constexpr unsigned kMaxNics = 16;
 inline constexpr unsigned kMaxCpus = 255;
+inline constexpr unsigned kNewestLayout = 2;
 
 // A disk that QEMU reaches by its own initiator.
 struct IscsiDisk {
@@ -81,7 +87,9 @@ struct MachineSpec {
     std::string machine;  // versioned: "pc-q35-7.2"; empty: the newest that QEMU has
     std::string accel = "tcg";
     std::string cpu_model;  // of cpu_model_for()
+    unsigned layout = kNewestLayout;
     unsigned cpus = 1;
+    unsigned max_cpus = 0;           // with those that may be added while it runs; fewer than cpus: none
     std::uint64_t memory_bytes = 0;  // a multiple of 1 MiB
 
     std::vector<DiskSpec> disks;
@@ -110,6 +118,9 @@ struct MachineSpec {
 
 // "/proc/self/fd/7"
 std::string inherited_path(int fd);
+
+// What the guest of a machine with that much memory really has, in bytes (ADR 0005).
+std::uint64_t machine_ram_bytes(std::uint64_t memory_bytes, std::string_view accel);
 
 // QEMU's name for the zone's property cpu-arch: generic, migration-class1 (also when empty),
 // migration-class2, migration-class3, host. Errc::invalid_argument for others.
