@@ -71,7 +71,7 @@ Result<void> place_disk(const storage::VolumeBacking& backing, Inheritance& inhe
 
 Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
     for (const OpenedDisk& disk : request.disks) {
-        qemu::DiskSpec disk_spec = describe_disk(disk);
+        qemu::DiskSpec disk_spec = describe_disk(disk, request.shape);
         // A kernel that is given directly comes first, and QEMU gives it the first place itself.
         if (!request.config.kernel().empty()) disk_spec.boot_index.reset();
         KZ_CHECK_CONTEXT(place_disk(disk.backing, inheritance, disk_spec), fmt::format("device {}", disk.id));
@@ -153,8 +153,9 @@ std::optional<Cgroup> machine_cgroup(const std::string& zone, uid_t uid) {
 
 }  // namespace
 
-qemu::DiskSpec describe_disk(const OpenedDisk& disk) {
+qemu::DiskSpec describe_disk(const OpenedDisk& disk, const qemu::MachineShape& shape) {
     qemu::DiskSpec spec;
+    spec.queues = qemu::disk_queues(shape);
     spec.index = disk.id;
     spec.guest_bytes = disk.guest_bytes;
     spec.boot_index = disk.boot_index;

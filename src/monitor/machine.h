@@ -46,7 +46,7 @@ struct MachineRequest {
 };
 
 // What QEMU is told of a disk, but for descriptors.
-qemu::DiskSpec describe_disk(const OpenedDisk& disk);
+qemu::DiskSpec describe_disk(const OpenedDisk& disk, const qemu::MachineShape& shape);
 
 class Machine {
   public:

@@ -56,6 +56,8 @@ Result<void> check_unused(const ZoneRun& run, const zone::Device& device) {
         return fail(Errc::busy, "{} is in use by zone '{}', which is running", device.storage, *user);
     KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
     KZ_TRY(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access));
+    // One without room for host data has none.
+    if (volume->size_bytes() <= storage::kHostDataBytes) return {};
     KZ_TRY(const storage::HostDataProbe probe, storage::HostDataArea::probe(*volume));
     if (probe.kind != storage::HostDataProbe::Kind::blank)
         return fail(Errc::busy, "{} is the boot disk of a zone: host data are on it", device.storage);
@@ -149,9 +151,9 @@ Result<void> Reconfiguration::add_device(unsigned id) {
     const auto* const local = std::get_if<storage::LocalBacking>(&disk.backing);
     const auto* const iscsi = std::get_if<storage::IscsiBacking>(&disk.backing);
     const Secret* const password = iscsi != nullptr && iscsi->chap ? &iscsi->chap->password : nullptr;
-    KZ_CHECK_CONTEXT(
-        qemu::plug_disk(qmp(), describe_disk(disk), local != nullptr ? local->fd.get() : -1, password),
-        fmt::format("device {}: {}", id, device.storage));
+    KZ_CHECK_CONTEXT(qemu::plug_disk(qmp(), describe_disk(disk, run_.shape()),
+                                     local != nullptr ? local->fd.get() : -1, password),
+                     fmt::format("device {}: {}", id, device.storage));
     return {};
 }
 

@@ -40,6 +40,7 @@ json device_of(const DiskSpec& disk) {
                    {"bus", disk_port_id(disk.index)},
                    {"addr", kOnlySlot}};
     if (disk.boot_index) device["bootindex"] = *disk.boot_index;
+    if (disk.queues != 0) device["num-queues"] = disk.queues;
     if (!disk.serial.empty()) device["serial"] = disk.serial;
     // Storage that is out of reach stops the guest until it is back, instead of breaking its file systems.
     if (!std::holds_alternative<std::monostate>(disk.remote)) {

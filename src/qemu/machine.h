@@ -68,6 +68,8 @@ struct DiskSpec {
     std::variant<std::monostate, IscsiDisk, NfsDisk> remote{};
     std::uint64_t guest_bytes = 0;  // what the guest sees; a multiple of 512
     std::optional<unsigned> boot_index;
+    // As many as the guest may have processors, whatever it has now: their number is in the device's state.
+    unsigned queues = 0;     // 0: as QEMU likes, which goes by the processors at boot (layout 1)
     std::string serial;      // at most 20 characters; empty: none
     bool direct_io = false;  // O_DIRECT; the descriptor must have been opened so
     bool discard = true;     // the guest's discards free space

@@ -45,6 +45,11 @@ Json MachineShape::to_json() const {
             {"nic_ports", nic_ports}};
 }
 
+unsigned disk_queues(const MachineShape& shape) {
+    constexpr unsigned kMost = 4;
+    return shape.layout < 2 ? 0 : std::min(shape.max_cpus, kMost);
+}
+
 MachineShape roomy_shape(const ShapeWishes& wishes) {
     const unsigned cpus = std::min(wishes.host_cpus, kCpuGrowth * wishes.cpus);
     return {.layout = kNewestLayout,

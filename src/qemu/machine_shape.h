@@ -24,6 +24,9 @@ struct MachineShape {
     Json to_json() const;
 };
 
+// DiskSpec::queues of its disks.
+unsigned disk_queues(const MachineShape& shape);
+
 // Of a machine that is to be booted: with room for some more of everything. `highest_*`: the highest index in
 // use, nothing where there is none.
 struct ShapeWishes {

@@ -238,13 +238,13 @@ class Guests(LabCase):
 
     def start_watchdog(self):
         """By hand: the guest's kernel has no driver for it. Both stages last a second or so."""
-        self.console.run("cd /sys/bus/pci/devices/0000:00:06.0; echo 1 > enable")
-        self.console.run("read first rest < resource; base=$((first))")
+        self.console.run("pci=/sys/bus/pci/devices/0000:00:06.0")
+        self.console.run("echo 1 > $pci/enable")
+        self.console.run("read first rest < $pci/resource; base=$((first))")
         for register in (0, 4):
             for offset, width, value in ((12, 16, 0x80), (12, 16, 0x86), (register, 32, 1000)):
                 self.console.run(f"devmem $((base + {offset})) {width} {value}")
-        self.console.run(r"printf '\002' | dd of=config bs=1 seek=104 conv=notrunc")
-        self.console.run("cd")
+        self.console.run(r"printf '\002' | dd of=$pci/config bs=1 seek=104")
 
     def test_watchdog_that_is_not_fed(self):
         self.start_watchdog()
@@ -255,7 +255,7 @@ class Guests(LabCase):
     def test_guest_that_does_not_let_go(self):
         disk = self.lab.shared / "kept.disk"
         with open(disk, "wb") as file:
-            file.truncate(MIB)
+            file.truncate(4 * MIB)
         live = ["zonecfg", "-z", "ant1", "-r"]
         self.zone.node().run([*live, f"add device; set storage=file://{disk}; set id=1; end"], timeout=60)
         self.console.terminal.send_line("echo c > /proc/sysrq-trigger")

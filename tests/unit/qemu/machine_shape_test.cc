@@ -51,6 +51,12 @@ TEST(MachineShape, ButNotMoreThanThereCanBe) {
     EXPECT_EQ(shape.nic_ports, kMaxNics);
 }
 
+TEST(MachineShape, DisksHaveQueuesForAllProcessorsThatMayCome) {
+    EXPECT_EQ(disk_queues({.layout = 2, .max_cpus = 2}), 2U);
+    EXPECT_EQ(disk_queues({.layout = 2, .max_cpus = 64}), 4U);
+    EXPECT_EQ(disk_queues({.layout = 1, .max_cpus = 2}), 0U);
+}
+
 TEST(MachineShape, TheFirstLayoutIsWhatItWas) {
     const MachineShape shape = first_shape(
         {.memory_bytes = 1ULL << 30, .cpus = 2, .host_cpus = 64, .highest_disk = 5, .highest_nic = 0});
