@@ -18,6 +18,11 @@ int zoneadm_help(const ZoneadmCall& call);
 
 constexpr std::array kCommands{
     ZoneadmCommand{
+        "apply", "apply [-n] [-q]",
+        "Make the running zone like its stored configuration, as far as that can be done while it\n"
+        "\truns; says what has to wait for the next boot. -n only checks, -q says only what goes wrong.",
+        true, true, zoneadm_apply},
+    ZoneadmCommand{
         "attach", "attach [-x force-takeover] [-x initialize-hostdata]",
         "Attach a zone whose disk was detached from another host, or by this one. A zone that another\n"
         "\thost owns is refused unless its ownership is taken over by force.",

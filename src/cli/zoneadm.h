@@ -57,6 +57,7 @@ int zoneadm_install(const ZoneadmCall& call);
 int zoneadm_uninstall(const ZoneadmCall& call);
 int zoneadm_mark(const ZoneadmCall& call);
 int zoneadm_rename(const ZoneadmCall& call);
+int zoneadm_apply(const ZoneadmCall& call);
 int zoneadm_attach(const ZoneadmCall& call);
 int zoneadm_detach(const ZoneadmCall& call);
 int zoneadm_boot(const ZoneadmCall& call);

@@ -84,6 +84,27 @@ std::optional<std::vector<std::string>> read_with_extras(
 
 }  // namespace
 
+int zoneadm_apply(const ZoneadmCall& call) {
+    client::ApplyOptions options;
+    bool quiet = false;
+    std::vector<std::string> rest;
+    const auto take = [&](int letter, const std::string&) {
+        (letter == 'n' ? options.dry_run : quiet) = true;
+        return true;
+    };
+    if (!read_options(call, "nq", take, rest) || !rest.empty()) return zoneadm_usage(call);
+    const Interrupts interrupts;
+    client::Reporter reporter;
+    reporter.message = [&](const std::string& text) {
+        if (text.starts_with("warning: ")) return zoneadm_message(call.zone, text);
+        if (!quiet) fmt::print("zone '{}': {}\n", call.zone, text);
+        std::fflush(stdout);
+    };
+    reporter.cancel_fd = interrupts.fd();
+    const Result<Json> applied = call.client.apply(call.zone, options, reporter);
+    return zoneadm_report(call, applied ? Result<void>() : std::unexpected(applied.error()));
+}
+
 int zoneadm_verify(const ZoneadmCall& call) {
     if (has_arguments(call)) return zoneadm_usage(call);
     return zoneadm_report(call, call.client.verify(call.zone, zoneadm_reporter(call)));

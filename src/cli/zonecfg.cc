@@ -9,6 +9,8 @@
 #include "cli/help_text.h"
 #include "cli/line_editor.h"
 #include "cli/zonecfg_environment.h"
+#include "cli/zonecfg_live.h"
+#include "client/client.h"
 #include "os/file.h"
 #include "zone/names.h"
 #include "zonecfg/help.h"
@@ -136,15 +138,16 @@ int run(const Options& options, zonecfg::Environment& environment) {
     return terminal ? run_terminal(session) : run_pipe(session);
 }
 
-// -r edits the running zone, which no machine of ours can do yet.
-int refuse_live(const std::string& zone, zonecfg::Environment& environment) {
-    const auto state = environment.state(zone);
-    if (!state) return fail_error(fmt::format("-r: {}: {}", zone, zone::kNoSuchZone));
-    if (*state != zone::State::running) return fail_error(fmt::format("-r: zone '{}' is not running", zone));
-    return fail_error(
-        fmt::format("-r: changing the running zone '{}' is not supported; change its configuration without "
-                    "-r and reboot it",
-                    zone));
+// -r edits the running zone: what it runs with until its next boot.
+int run_live(const Options& options, const HostPaths& paths, store::Registry registry) {
+    auto client = client::Client::open(paths);
+    if (!client) return fail_error(client.error().message());
+    LiveEnvironment environment(std::move(registry), *std::move(client));
+    const auto state = environment.state(options.zone);
+    if (!state) return fail_error(fmt::format("-r: {}: {}", options.zone, zone::kNoSuchZone));
+    if (*state != zone::State::running)
+        return fail_error(fmt::format("-r: zone '{}' is not running", options.zone));
+    return run(options, environment);
 }
 
 bool asks_for_help(const std::string& command) {
@@ -168,10 +171,10 @@ int zonecfg_main(int argc, char** argv) {
         return fail_usage(fmt::format("{}: {}", options->zone, zone::kBogusZoneName));
     auto paths = HostPaths::from_environment(options->root);
     if (!paths) return fail_error(paths.error().message());
-    auto registry = store::Registry::open(*std::move(paths));
+    auto registry = store::Registry::open(*paths);
     if (!registry) return fail_error(registry.error().message());
+    if (options->live) return run_live(*options, *paths, *std::move(registry));
     HostEnvironment environment(*std::move(registry));
-    if (options->live) return refuse_live(options->zone, environment);
     return run(*options, environment);
 }
 

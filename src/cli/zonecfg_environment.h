@@ -29,6 +29,9 @@ class HostEnvironment : public zonecfg::Environment {
     void out(std::string_view text) override;
     void err(std::string_view text) override;
 
+  protected:
+    const store::Registry& registry() const { return registry_; }
+
   private:
     Result<void> check_unchanged(const std::string& name, const std::optional<zone::Config>& stored);
 

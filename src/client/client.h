@@ -19,6 +19,7 @@
 #include "store/host.h"
 #include "store/registry.h"
 #include "store/status.h"
+#include "zone/config.h"
 
 namespace kz::client {
 
@@ -45,6 +46,11 @@ struct BootOptions {
 struct SuspendOptions {
     bool stop_first = false;  // nothing is copied while the zone runs
     bool old_layout = false;  // an image that earlier versions can read; implies stop_first
+};
+
+struct ApplyOptions {
+    bool dry_run = false;
+    std::optional<zone::Config> configuration{};
 };
 
 struct InstallOptions {
@@ -135,6 +141,11 @@ class Client {
     Result<void> reboot(const std::string& zone, const BootOptions& options);
     Result<void> suspend(const std::string& zone, const Reporter& reporter,
                          const SuspendOptions& options = {});
+    // The running zone is made like its stored configuration or, where one is given, like that until its next
+    // boot (monitor/reconfigure.h). Returns how many changes there were: {"changes", "later"}.
+    Result<Json> apply(const std::string& zone, const ApplyOptions& options, const Reporter& reporter);
+    // What the zone runs with, the key included. Errors: Errc::wrong_state when it does not run.
+    Result<zone::Config> live_configuration(const std::string& zone) const;
     // Returns what was measured: bytes, pause, cipher, connections.
     Result<Json> migrate(const std::string& zone, const MigrateOptions& options, const Reporter& reporter);
 

@@ -4,9 +4,10 @@
 
 #include "crypto/random.h"
 #include "image/reader.h"
+#include "migrate/image_machine.h"
 #include "migrate/offer_gather.h"
 #include "monitor/image_place.h"
-#include "qemu/machine_layout.h"
+#include "monitor/live_record.h"
 #include "qemu/probe.h"
 #include "store/runtime.h"
 #include "zone/export.h"
@@ -30,17 +31,21 @@ Result<void> describe_machine(const store::Registry& registry, const zone::Confi
         KZ_TRY_CONTEXT(const image::ImageInfo info, read_image_info(registry, config, *data.suspend),
                        fmt::format("source: the suspend image {}", data.suspend->location));
         offer.machine_type = info.machine_type;
-        offer.machine_layout = qemu::layout_among(info.devices);
         // "tcg Nehalem": the accelerator and the CPU's model.
         offer.accel = info.cpu_model.substr(0, info.cpu_model.find(' '));
         offer.facts.qemu_version = info.qemu_version;
         offer.facts.image_id = info.image_id;
+        KZ_TRY(const migrate::ImageMachine machine, migrate::image_machine(info, config));
+        offer.live = migrate::live_part(machine.config, config);
+        offer.shape = machine.shape;
     } else if (const auto runtime = store::load_runtime(registry.paths(), config.name());
                runtime && store::is_alive(runtime->qemu)) {
         offer.machine_type = runtime->machine_type;
-        offer.machine_layout = store::machine_layout(*runtime);
         offer.accel = json_text(runtime->details, "accel").value_or("");
         offer.facts.qemu_version = runtime->qemu_version;
+        KZ_TRY(const zone::Config live, monitor::live_config(*runtime, config));
+        offer.live = migrate::live_part(live, config);
+        KZ_TRY(offer.shape, monitor::recorded_shape(*runtime));
     }
     if (offer.accel.empty()) return {};
     KZ_TRY_CONTEXT(const qemu::QemuInfo qemu, qemu::probe_qemu({.cache_dir = registry.paths().cache_dir()}),

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "image/reader.h"
 #include "image/volume_medium.h"
+#include "migrate/image_machine.h"
 #include "storage/volume.h"
 #include "store/host.h"
 
@@ -51,7 +52,7 @@ Json describe(const image::ImageInfo& info) {
             {"cpu", info.cpu_model},
             {"cpus", info.cpu_count},
             {"memory_bytes", info.memory_bytes},
-            {"devices", info.devices},
+            {"devices", migrate::device_entries(info)},
             {"cipher", crypto::cipher_name(info.cipher)},
             {"layout", image::layout_name(info.layout)}};
 }

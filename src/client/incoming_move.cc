@@ -11,6 +11,7 @@
 #include "os/process.h"
 #include "store/boot_disk.h"
 #include "store/journal.h"
+#include "zone/live_change.h"
 #include "zone/names.h"
 #include "zonecfg/parse_export.h"
 
@@ -64,13 +65,18 @@ Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::s
     remove_stale_import(client.registry(), zone);
     KZ_TRY_CONTEXT(zone::Config config, zonecfg::parse_export(offer.configuration, zone),
                    "destination: the zone's configuration");
+    zone::Config live = config;
+    if (!offer.live.empty()) {
+        KZ_TRY_CONTEXT(const zone::Config part, zonecfg::parse_export(offer.live, zone),
+                       "destination: the running zone's configuration");
+        live = zone::with_machine_part(config, part);
+    }
     std::unique_ptr<IncomingMove> move(
         new IncomingMove(client, std::move(zone), std::move(offer), std::move(config)));
     move->received_ms_ = received;
-    const migrate::HostFacts facts =
-        gather_host_facts(client.registry(), move->zone_, move->offer_, move->config_);
+    const migrate::HostFacts facts = gather_host_facts(client.registry(), move->zone_, move->offer_, live);
     move->qemu_version_ = facts.qemu_version;
-    move->findings_ = migrate::check_move(move->offer_, move->config_, facts);
+    move->findings_ = migrate::check_move(move->offer_, live, move->config_, facts);
     return move;
 }
 
@@ -148,14 +154,13 @@ Result<Json> IncomingMove::boot(unsigned connections) {
     KZ_CHECK(require(Step::attached));
     KZ_CHECK_CONTEXT(client_.start_incoming(zone_), "destination");
     step_ = Step::booted;
-    return ask("incoming-boot", {{"machine_type", offer_.machine_type},
-                                 {"accel", offer_.accel},
-                                 {"machine_layout", offer_.machine_layout},
-                                 {"connections", connections},
-                                 {"cipher", crypto::cipher_name(offer_.cipher)},
-                                 {"source", offer_.source.host_name},
-                                 {"post_copy", offer_.post_copy},
-                                 {"migration_id", offer_.migration_id}});
+    Json request{{"machine_type", offer_.machine_type}, {"accel", offer_.accel},
+                 {"connections", connections},          {"cipher", crypto::cipher_name(offer_.cipher)},
+                 {"source", offer_.source.host_name},   {"post_copy", offer_.post_copy},
+                 {"migration_id", offer_.migration_id}};
+    if (!offer_.live.empty()) request["live"] = offer_.live;
+    if (offer_.shape) request["shape"] = offer_.shape->to_json();
+    return ask("incoming-boot", std::move(request));
 }
 
 Result<Json> IncomingMove::loaded(int cancel_fd) {

@@ -3,7 +3,10 @@
 #include "client/locked_zone.h"
 #include "client/storage.h"
 #include "monitor/control.h"
+#include "monitor/live_record.h"
 #include "os/zone_daemon.h"
+#include "store/runtime.h"
+#include "zone/export.h"
 
 namespace kz::client {
 namespace {
@@ -127,6 +130,22 @@ Result<void> Client::suspend(const std::string& zone, const Reporter& reporter,
     const Json request{{"stop_first", options.stop_first}, {"old_layout", options.old_layout}};
     const Result<Json> done = ask_monitor(zone, "suspend", request, reporter);
     return done ? Result<void>() : std::unexpected(done.error());
+}
+
+Result<Json> Client::apply(const std::string& zone, const ApplyOptions& options, const Reporter& reporter) {
+    Json request{{"dry_run", options.dry_run}};
+    if (options.configuration)
+        request["configuration"] = zone::export_text(*options.configuration, /*with_secrets=*/false);
+    return ask_monitor(zone, "apply", std::move(request), reporter);
+}
+
+Result<zone::Config> Client::live_configuration(const std::string& zone) const {
+    KZ_TRY(const store::ZoneStatus status, store::status_of(registry_, zone));
+    if (status.state != zone::State::running)
+        return fail(Errc::wrong_state, "zone '{}' is not running", zone);
+    KZ_TRY(const store::RuntimeRecord runtime, store::load_runtime(paths(), zone));
+    KZ_TRY(const zone::Config stored, registry_.load_config(zone));
+    return monitor::live_config(runtime, stored);
 }
 
 }  // namespace kz::client

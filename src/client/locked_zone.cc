@@ -19,8 +19,8 @@ Result<LockedZone> LockedZone::take(const store::Registry& registry, const std::
 }
 
 std::unexpected<Error> LockedZone::wrong_state(std::string_view operation) const {
-    const bool wants_up =
-        operation == "halt" || operation == "shutdown" || operation == "reboot" || operation == "suspend";
+    const bool wants_up = operation == "halt" || operation == "shutdown" || operation == "reboot" ||
+                          operation == "suspend" || operation == "apply";
     const bool configured = status_.state == zone::State::configured;
     const bool installed = status_.state == zone::State::installed;
     if (wants_up && (configured || installed)) return fail(Errc::wrong_state, "not running");

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/text.h"
+#include "migrate/image_machine.h"
 #include "qemu/machine.h"
 
 namespace kz::migrate {
@@ -116,9 +117,6 @@ void machine(const Offer& offer, const zone::Config& config, const HostFacts& fa
         out.errors.push_back(
             fmt::format("destination: QEMU {} there has no machine type '{}'", facts.qemu_version, wanted));
     }
-    if (has_memory_to_move(offer) && offer.machine_layout > qemu::kNewestLayout)
-        out.errors.push_back(
-            "destination: kzones there is older than what made the zone's machine, and cannot run it");
     if (!facts.accel_problem.empty()) out.errors.push_back("destination: " + facts.accel_problem);
     const auto here = version_numbers(offer.facts.qemu_version);
     const auto there = version_numbers(facts.qemu_version);
@@ -267,16 +265,18 @@ void image(const Offer& offer, const zone::Config& config, const HostFacts& fact
                           facts.host_data->suspend->image_id == facts.image->image_id;
     if (!recorded) refuse("host data record another image");
     if (facts.image->zone_uuid != offer.zone_uuid) refuse("it is of another zone");
-    if (facts.image->memory_bytes != config.memory_bytes())
-        refuse("its memory has another size than the zone's");
-    if (facts.image->cpu_count != config.cpu_count()) refuse("it has another number of CPUs than the zone");
+    const auto machine = image_machine(*facts.image, config);
+    if (!machine) return refuse(machine.error().message());
+    if (const std::string other = machine_mismatch(*facts.image, machine->config); !other.empty())
+        refuse(other);
 }
 
 }  // namespace checks
 
-Findings check_move(const Offer& offer, const zone::Config& config, const HostFacts& facts) {
+Findings check_move(const Offer& offer, const zone::Config& config, const zone::Config& stored,
+                    const HostFacts& facts) {
     Findings out;
-    checks::zone(offer, config, facts, out);
+    checks::zone(offer, stored, facts, out);
     checks::machine(offer, config, facts, out);
     checks::cpu(offer, config, facts, out);
     checks::post_copy(offer, facts, out);
@@ -284,7 +284,7 @@ Findings check_move(const Offer& offer, const zone::Config& config, const HostFa
     checks::network(offer, facts, out);
     checks::disks(offer, facts, out);
     checks::ownership(offer, facts, out);
-    checks::image(offer, config, facts, out);
+    checks::image(offer, stored, facts, out);
     return out;
 }
 

@@ -69,8 +69,9 @@ struct HostFacts {
     std::optional<image::ImageInfo> image{};
 };
 
-// At the destination.
-Findings check_move(const Offer& offer, const zone::Config& config, const HostFacts& facts);
+// At the destination. `config`: what the machine goes on with there; `stored`: what is to be stored there.
+Findings check_move(const Offer& offer, const zone::Config& config, const zone::Config& stored,
+                    const HostFacts& facts);
 
 // Its parts, for tests.
 namespace checks {

@@ -10,7 +10,6 @@ namespace {
 
 constexpr std::size_t kSessionSecretSize = 32;
 constexpr std::uint64_t kMaxCpus = 4096;
-constexpr std::uint64_t kMaxLayout = 1000;
 constexpr std::size_t kMaxFindings = 256;
 constexpr std::size_t kMaxFinding = 2048;
 constexpr std::size_t kMaxHostName = 256;
@@ -21,7 +20,7 @@ constexpr std::size_t kMaxCipherName = 64;
 // Fields of a peer's JSON are Errc::corrupt to the reader; here they are a breach of the protocol.
 template <typename T>
 Result<T> from_peer(Result<T> field) {
-    if (field) return field;
+    if (field || field.error().code() == Errc::unsupported) return field;
     return fail(Errc::protocol, "the other host sent a message that is not understood: {}",
                 field.error().message());
 }
@@ -112,14 +111,16 @@ Result<Offer> Offer::from_json(const Json& json) {
     KZ_TRY(offer.source, owner_from(json, "source"));
     KZ_TRY(offer.machine_type, from_peer(json_text(json, "machine_type")));
     KZ_TRY(offer.accel, from_peer(json_text(json, "accel")));
-    KZ_TRY(const auto layout, from_peer(json_optional_u64(json, "machine_layout")));
-    if (layout && (*layout == 0 || *layout > kMaxLayout))
-        return fail(Errc::protocol, "the other host speaks of a machine layout {}", *layout);
-    offer.machine_layout = static_cast<unsigned>(layout.value_or(1));
     KZ_TRY(offer.cpus, cpus_from(json));
     KZ_TRY(const std::string cipher, from_peer(json_text(json, "cipher")));
     KZ_CHECK(check_cipher(cipher, cipher_names()));
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
+    KZ_TRY(auto live, from_peer(json_optional_text(json, "live")));
+    offer.live = std::move(live).value_or("");
+    KZ_TRY(const Json* shape, from_peer(json_optional_object(json, "shape")));
+    if (shape != nullptr) {
+        KZ_TRY(offer.shape, from_peer(qemu::MachineShape::from_json(*shape)));
+    }
     KZ_TRY(const Json* facts, from_peer(json_optional_object(json, "facts")));
     if (facts == nullptr) return fail(Errc::protocol, "the other host did not send the facts of its zone");
     KZ_TRY(offer.facts, SourceFacts::from_json(*facts));
@@ -136,11 +137,12 @@ Json Offer::to_json() const {
               {"source", owner_to(source)},
               {"machine_type", machine_type},
               {"accel", accel},
-              {"machine_layout", machine_layout},
               {"cpus", cpus},
               {"cipher", crypto::cipher_name(cipher)},
               {"facts", facts.to_json()}};
     if (post_copy) json["post_copy"] = true;
+    if (!live.empty()) json["live"] = live;
+    if (shape) json["shape"] = shape->to_json();
     return json;
 }
 

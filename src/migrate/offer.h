@@ -28,6 +28,7 @@
 #include "crypto/cipher.h"
 #include "migrate/offer_facts.h"
 #include "migrate/session.h"
+#include "qemu/machine_shape.h"
 #include "storage/host_data.h"
 
 namespace kz::migrate {
@@ -46,12 +47,15 @@ struct Offer {
     bool post_copy = false;  // live: memory may follow while the zone runs there already. Sent only when true
     std::string migration_id;
     std::string zone_uuid;
-    std::string configuration;  // export text, with the keysource
+    std::string configuration;  // export text, with the keysource: as it is stored
+    // The machine's part of the configuration of a zone that runs or is suspended (zone/live_change.h), as
+    // export text, where it is another one than that of the stored configuration.
+    std::string live{};
+    std::optional<qemu::MachineShape> shape{};  // of that machine
     storage::Owner source;
-    std::string machine_type;     // of the machine that runs, or of the suspend image; empty for a cold move
-    std::string accel;            // the same
-    unsigned machine_layout = 1;  // the same (qemu/machine.h)
-    unsigned cpus = 0;            // of the source host
+    std::string machine_type;  // of the machine that runs, or of the suspend image; empty for a cold move
+    std::string accel;         // the same
+    unsigned cpus = 0;         // of the source host
     crypto::Cipher cipher = crypto::Cipher::aes_128_ccm;
     SourceFacts facts{};
 

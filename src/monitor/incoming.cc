@@ -1,10 +1,12 @@
 #include "monitor/incoming.h"
 
 #include "monitor/carried_stream.h"
+#include "monitor/live_record.h"
 #include "monitor/stream_channels.h"
 #include "qemu/migration.h"
 #include "qemu/postcopy.h"
 #include "store/journal.h"
+#include "zone/live_change.h"
 
 namespace kz::monitor {
 namespace {
@@ -64,12 +66,18 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const crypto::Cipher cipher, crypto::parse_cipher(cipher_name));
     KZ_TRY(const std::string machine_type, json_text(request, "machine_type"));
     KZ_TRY(const std::string accel, json_text(request, "accel"));
-    KZ_TRY(const auto told_layout, json_optional_u64(request, "machine_layout"));
-    const std::uint64_t layout = told_layout.value_or(1);
-    if (layout == 0 || layout > qemu::kNewestLayout)
-        return fail(Errc::unsupported, "a machine of layout {} cannot be made here", layout);
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_TRY(const std::string source, json_text(request, "source"));
+    KZ_TRY(const auto live, json_optional_text(request, "live"));
+    if (live) {
+        KZ_TRY(const zone::Config part, read_live_config(*live, run_.config()));
+        run_.become(zone::with_machine_part(run_.config(), part));
+    }
+    KZ_TRY(const Json* const shape_json, json_optional_object(request, "shape"));
+    std::optional<qemu::MachineShape> shape = run_.first_shape();
+    if (shape_json != nullptr) {
+        KZ_TRY(shape, qemu::MachineShape::from_json(*shape_json));
+    }
     KZ_CHECK(run_.open_disk());
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
     run_.console().expect_history();
@@ -81,7 +89,7 @@ Result<Json> Incoming::boot(const Json& request) {
                                       .machine_type = machine_type,
                                       .accel = accel,
                                       .incoming = true,
-                                      .layout = static_cast<unsigned>(layout)});
+                                      .shape = shape});
     cipher_ = cipher;
     if (request.contains("post_copy")) {
         KZ_TRY(post_copy_allowed_, json_bool(request, "post_copy"));

@@ -2,7 +2,7 @@
 //
 // Theory of operation. kz-radd starts this monitor and hands on what the source says, as operations:
 //
-//   incoming-boot    {machine_type, accel, machine_layout, connections, cipher, migration_id, source,
+//   incoming-boot    {machine_type, accel, connections, cipher, migration_id, source, live, shape,
 //                    post_copy}  -> Session
 //   incoming-loaded  {} -> {post_copy}         answered when memory and devices are in; or, where post-copy
 //   is

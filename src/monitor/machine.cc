@@ -62,51 +62,46 @@ Result<void> place_disk(const storage::VolumeBacking& backing, Inheritance& inhe
     if (const auto* local = std::get_if<storage::LocalBacking>(&backing)) {
         UniqueFd copy(::fcntl(local->fd.get(), F_DUPFD_CLOEXEC, 3));
         if (!copy) return fail_errno(errno, "dup");
-        disk.block_device = local->block_device;
-        disk.direct_io = (::fcntl(local->fd.get(), F_GETFL) & O_DIRECT) != 0;
         disk.fd = inheritance.add(std::move(copy));
-    } else if (const auto* iscsi = std::get_if<storage::IscsiBacking>(&backing)) {
-        qemu::IscsiDisk remote{.portal = iscsi->portal,
-                               .target = iscsi->target,
-                               .lun = iscsi->lun,
-                               .initiator_name = iscsi->initiator_name,
-                               .chap_user = {}};
-        if (iscsi->chap) {
-            remote.chap_user = iscsi->chap->user;
-            KZ_TRY(UniqueFd password, secret_in_memory(iscsi->chap->password));
-            remote.chap_password_fd = inheritance.add(std::move(password));
-        }
-        disk.remote = std::move(remote);
-    } else if (const auto* nfs = std::get_if<storage::NfsBacking>(&backing)) {
-        disk.remote = qemu::NfsDisk{.host = nfs->host, .path = nfs->path, .uid = nfs->uid, .gid = nfs->gid};
+    }
+    const auto* iscsi = std::get_if<storage::IscsiBacking>(&backing);
+    if (iscsi != nullptr && iscsi->chap) {
+        KZ_TRY(UniqueFd password, secret_in_memory(iscsi->chap->password));
+        std::get<qemu::IscsiDisk>(disk.remote).chap_password_fd = inheritance.add(std::move(password));
     }
     return {};
 }
 
 Result<void> add_disks(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
     for (const OpenedDisk& disk : request.disks) {
-        qemu::DiskSpec disk_spec;
-        disk_spec.index = disk.id;
-        disk_spec.guest_bytes = disk.guest_bytes;
+        qemu::DiskSpec disk_spec = describe_disk(disk, request.shape);
         // A kernel that is given directly comes first, and QEMU gives it the first place itself.
-        if (request.config.kernel().empty()) disk_spec.boot_index = disk.boot_index;
+        if (!request.config.kernel().empty()) disk_spec.boot_index.reset();
         KZ_CHECK_CONTEXT(place_disk(disk.backing, inheritance, disk_spec), fmt::format("device {}", disk.id));
         spec.disks.push_back(std::move(disk_spec));
     }
     return {};
 }
 
-Result<std::vector<Wire>> add_nics(const zone::Config& config, Inheritance& inheritance,
-                                   qemu::MachineSpec& spec, std::vector<std::string>& notes) {
+struct Wiring {
     std::vector<Wire> wires;
+    std::map<std::string, std::string> taps;
+};
+
+Result<Wiring> add_nics(const zone::Config& config, Inheritance& inheritance, qemu::MachineSpec& spec,
+                        std::vector<std::string>& notes) {
+    Wiring wiring;
     for (const zone::Anet& anet : config.anets()) {
         KZ_TRY(ConnectedNic connected, connect_nic(config, anet));
         if (connected.tap) connected.nic.tap_fd = inheritance.add(std::move(*connected.tap));
-        if (connected.wire) wires.push_back(std::move(*connected.wire));
+        if (connected.wire) {
+            wiring.taps[connected.wire->device] = connected.tap_name;
+            wiring.wires.push_back(std::move(*connected.wire));
+        }
         if (!connected.note.empty()) notes.push_back(std::move(connected.note));
         spec.nics.push_back(std::move(connected.nic));
     }
-    return wires;
+    return wiring;
 }
 
 Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance,
@@ -168,6 +163,27 @@ std::optional<Cgroup> machine_cgroup(const HostPaths& paths, const std::string& 
 
 }  // namespace
 
+qemu::DiskSpec describe_disk(const OpenedDisk& disk, const qemu::MachineShape& shape) {
+    qemu::DiskSpec spec;
+    spec.queues = qemu::disk_queues(shape);
+    spec.index = disk.id;
+    spec.guest_bytes = disk.guest_bytes;
+    spec.boot_index = disk.boot_index;
+    if (const auto* local = std::get_if<storage::LocalBacking>(&disk.backing)) {
+        spec.block_device = local->block_device;
+        spec.direct_io = (::fcntl(local->fd.get(), F_GETFL) & O_DIRECT) != 0;
+    } else if (const auto* iscsi = std::get_if<storage::IscsiBacking>(&disk.backing)) {
+        spec.remote = qemu::IscsiDisk{.portal = iscsi->portal,
+                                      .target = iscsi->target,
+                                      .lun = iscsi->lun,
+                                      .initiator_name = iscsi->initiator_name,
+                                      .chap_user = iscsi->chap ? iscsi->chap->user : std::string()};
+    } else if (const auto* nfs = std::get_if<storage::NfsBacking>(&disk.backing)) {
+        spec.remote = qemu::NfsDisk{.host = nfs->host, .path = nfs->path, .uid = nfs->uid, .gid = nfs->gid};
+    }
+    return spec;
+}
+
 uid_t machine_uid(const std::string& uuid) {
     constexpr uid_t kFirst = 1879048192;
     constexpr std::uint32_t kCount = 1U << 28;
@@ -191,11 +207,15 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.machine = !request.machine_type.empty()       ? request.machine_type
                    : !request.config.machine().empty() ? request.config.machine()
                                                        : info.newest_q35();
-    spec.layout = request.layout;
     spec.accel = accel.accel;
     KZ_TRY(spec.cpu_model, qemu::cpu_model_for(request.config.cpu_arch(), accel.accel));
     spec.cpus = request.config.cpu_count();
-    spec.memory_bytes = request.config.memory_bytes();
+    spec.layout = request.shape.layout;
+    spec.max_cpus = request.shape.max_cpus;
+    spec.disk_ports = request.shape.disk_ports;
+    spec.nic_ports = request.shape.nic_ports;
+    // What the balloon holds of it is the guest's state.
+    spec.memory_bytes = request.shape.memory_bytes;
     spec.incoming = request.incoming;
     KZ_TRY(const Path folder, make_socket_folder(paths, zone, uid));
     Inheritance inheritance;
@@ -206,7 +226,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.agent_fd = sockets.agent;
     spec.qga_fd = sockets.qga;
     KZ_CHECK(add_disks(request, inheritance, spec));
-    KZ_TRY(std::vector<Wire> wires, add_nics(request.config, inheritance, spec, notes));
+    KZ_TRY(Wiring wiring, add_nics(request.config, inheritance, spec, notes));
     KZ_CHECK(add_direct_boot(request, inheritance, spec));
 
     SpawnOptions options;
@@ -226,8 +246,9 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     KZ_TRY(Process process, Process::spawn(options));
     std::unique_ptr<Machine> machine(new Machine(std::move(process), spec.machine, spec.layout, folder));
     machine->accel_ = accel.accel;
-    for (Wire& wire : wires)
-        machine->announcer_.add(std::move(wire));
+    for (Wire& wire : wiring.wires)
+        machine->add_wire(std::move(wire));
+    machine->taps_ = std::move(wiring.taps);
     machine->uid_ = uid;
     machine->cgroup_ = cgroup;
     if (zones_are_units(paths))

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "os/paths.h"
 #include "os/process.h"
 #include "qemu/machine.h"
+#include "qemu/machine_shape.h"
 #include "qemu/qmp.h"
 #include "storage/backing.h"
 #include "zone/config.h"
@@ -36,12 +38,15 @@ struct MachineRequest {
     const zone::Config& config;
     std::string uuid;
     std::string machine_type;  // empty: the configured one, else the newest
-    unsigned layout = qemu::kNewestLayout;
-    std::string accel;      // empty: as configured
-    std::string boot_args;  // for a direct boot
+    std::string accel;         // empty: as configured
+    std::string boot_args;     // for a direct boot
     bool incoming = false;
+    qemu::MachineShape shape{};
     std::vector<OpenedDisk> disks;
 };
+
+// What QEMU is told of a disk, but for descriptors.
+qemu::DiskSpec describe_disk(const OpenedDisk& disk, const qemu::MachineShape& shape);
 
 class Machine {
   public:
@@ -63,10 +68,13 @@ class Machine {
     // Why it ended, once pidfd is readable.
     std::string end_reason();
     const std::string& machine_type() const { return machine_type_; }
-    // qemu/machine.h
-    unsigned layout() const { return layout_; }
     // Empty for one that was adopted.
     const std::string& accel() const { return accel_; }
+    // The tap of each anet that has one: "net0" -> "kztap3". None for one that was adopted.
+    const std::map<std::string, std::string>& taps() const { return taps_; }
+    // An anet's wire came or went while the machine runs.
+    void add_wire(Wire wire) { announcer_.add(std::move(wire)); }
+    void drop_wire(const std::string& device) { announcer_.drop(device); }
     // "7.2.22"
     std::string qemu_version() const;
     // New connections to the console (hvc0) and the serial line (ttyS0).
@@ -103,6 +111,7 @@ class Machine {
     std::string machine_type_;
     unsigned layout_;
     std::string accel_;
+    std::map<std::string, std::string> taps_;
     Path folder_;
     uid_t uid_ = 0;
     std::optional<Cgroup> cgroup_;

@@ -12,6 +12,7 @@
 #include "monitor/control_server.h"
 #include "monitor/guard.h"
 #include "monitor/operations.h"
+#include "monitor/reconfigure.h"
 #include "monitor/start.h"
 #include "monitor/zone_run.h"
 #include "os/process.h"
@@ -197,8 +198,31 @@ void handle_broken_arrival(ZoneRun& run) {
         run.log().error("{}", ended.error().message());
 }
 
+void show_panicked(ZoneRun& run, std::string_view why) {
+    run.log().error("{}", why);
+    if (const Result<void> shown = run.set_runtime_state(run.runtime().state, {zone::Aux::panicked}); !shown)
+        run.log().error("{}", shown.error().message());
+}
+
+// A guest that was reported hanging and begins anew, as a watchdog's guest may, is what it was before.
+void handle_new_beginning(ZoneRun& run) {
+    if (!run.runtime().aux.contains(zone::Aux::panicked)) return;
+    if (const Result<void> shown = run.set_runtime_state(run.runtime().state, {}); !shown)
+        run.log().error("{}", shown.error().message());
+}
+
+// What does not concern an operation that is under way; it waits for that.
+void look_at_guest(ZoneRun& run) {
+    const std::unique_lock lock(run.operation(), std::try_to_lock);
+    if (!lock || run.finished() || run.machine() == nullptr) return;
+    if (run.guest_began_anew.exchange(false)) handle_new_beginning(run);
+    if (run.guest_hangs.exchange(false)) show_panicked(run, "the guest hangs: its watchdog was not fed");
+    take_away_left_devices(run);
+}
+
 // What QEMU reported is acted on when no operation is under way; one that is gets interrupted.
 void look_at_machine(ZoneRun& run) {
+    look_at_guest(run);
     const bool reported = run.guest_shut_down || run.guest_panicked || run.machine_lost;
     if ((!reported && !run.arrival_broken) || run.finished()) return;
     if (reported) run.interrupt().signal();
@@ -207,11 +231,7 @@ void look_at_machine(ZoneRun& run) {
     if (run.machine_lost.exchange(false)) return handle_machine_end(run);
     if (run.arrival_broken.exchange(false)) return handle_broken_arrival(run);
     if (run.guest_shut_down) return handle_shutdown(run);
-    if (run.guest_panicked.exchange(false)) {
-        run.log().error("the guest panicked");
-        [[maybe_unused]] const auto recorded =
-            run.set_runtime_state(zone::State::running, {zone::Aux::panicked});
-    }
+    if (run.guest_panicked.exchange(false)) show_panicked(run, "the guest panicked");
 }
 
 // False: an operation is under way, and it is to be tried again.

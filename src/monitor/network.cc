@@ -95,6 +95,16 @@ Result<AnetConnection> connection_of(const zone::Anet& anet) {
     return connection;
 }
 
+Result<TapOptions> tap_options_of(const zone::Config& config, const zone::Anet& anet,
+                                  const AnetConnection& connection) {
+    KZ_TRY_CONTEXT(const LinkProtection protection, protection_of(mac_of(config, anet), anet),
+                   fmt::format("anet {}", anet.id));
+    return TapOptions{.mtu = anet.mtu,
+                      .vlan = connection.vlan,
+                      .protection = protection,
+                      .bytes_per_second = zone::bandwidth_bytes(anet.maxbw)};
+}
+
 Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& anet) {
     KZ_TRY(const AnetConnection connection, connection_of(anet));
     ConnectedNic connected;
@@ -108,15 +118,8 @@ Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& a
             anet.id, anet.maxbw.empty() ? "" : "; maxbw is not applied");
         return connected;
     }
-    KZ_TRY_CONTEXT(const LinkProtection protection, protection_of(connected.nic.mac, anet),
-                   fmt::format("anet {}", anet.id));
-    const std::uint64_t rate = zone::bandwidth_bytes(anet.maxbw);
-    KZ_TRY_CONTEXT(
-        Tap tap,
-        create_tap(
-            connection.bridge,
-            {.mtu = anet.mtu, .vlan = connection.vlan, .protection = protection, .bytes_per_second = rate}),
-        fmt::format("anet {}", anet.id));
+    KZ_TRY(const TapOptions options, tap_options_of(config, anet, connection));
+    KZ_TRY_CONTEXT(Tap tap, create_tap(connection.bridge, options), fmt::format("anet {}", anet.id));
     if (wants_protection(anet, "dhcp-nospoof"))
         connected.note = fmt::format("anet {}: link-protection dhcp-nospoof is not applied", anet.id);
     UniqueFd copy(::fcntl(tap.fd.get(), F_DUPFD_CLOEXEC, 3));
@@ -124,6 +127,7 @@ Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& a
     KZ_TRY_CONTEXT(std::vector<Bytes> frames, announcements_of(connected.nic.mac, anet),
                    fmt::format("anet {}", anet.id));
     connected.tap = std::move(tap.fd);
+    connected.tap_name = std::move(tap.name);
     connected.wire.emplace(fmt::format("net{}", anet.id), std::move(copy), std::move(frames));
     return connected;
 }

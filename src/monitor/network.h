@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/fd.h"
+#include "os/network.h"
 #include "qemu/machine.h"
 #include "zone/config.h"
 
@@ -37,6 +38,10 @@ struct AnetConnection {
 // asks for.
 Result<AnetConnection> connection_of(const zone::Anet& anet);
 
+// What the host does with the anet's tap on that connection.
+Result<TapOptions> tap_options_of(const zone::Config& config, const zone::Anet& anet,
+                                  const AnetConnection& connection);
+
 // An anet's wire, held by the monitor beside the machine: to speak in the zone's name when that has just come
 // to this host.
 struct Wire {
@@ -48,6 +53,7 @@ struct Wire {
 struct ConnectedNic {
     qemu::NicSpec nic;            // without the descriptor's number in the child
     std::optional<UniqueFd> tap;  // for the machine
+    std::string tap_name;         // empty: none
     std::optional<Wire> wire;
     std::string note;  // what an administrator wants to know; empty: nothing
 };

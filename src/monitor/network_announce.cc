@@ -35,6 +35,17 @@ bool guest_announces(qemu::Qmp& qmp, const std::string& device) {
            });
 }
 
+// What is under way has pointers to the wires.
+void Announcer::add(Wire wire) {
+    repeater_ = {};
+    wires_.push_back(std::move(wire));
+}
+
+void Announcer::drop(const std::string& device) {
+    repeater_ = {};
+    std::erase_if(wires_, [&](const Wire& wire) { return wire.device == device; });
+}
+
 Result<void> Announcer::announce(qemu::Qmp& qmp, const AnnounceTimes& times) {
     const Result<Json> asked = qmp.execute("announce-self", {{"initial", times.initial.count()},
                                                              {"max", times.max.count()},

@@ -43,7 +43,9 @@ class Announcer {
   public:
     // The wires of the machine that the monitor has started; none for one that it has adopted, where QEMU
     // alone announces.
-    void add(Wire wire) { wires_.push_back(std::move(wire)); }
+    void add(Wire wire);
+    // The machine's device has gone.
+    void drop(const std::string& device);
 
     // The guest runs. Returns when the first announcement is on its way; the others follow while this object
     // lives, which must be shorter than `qmp`, and end when the guest stands still: it may be on its way to

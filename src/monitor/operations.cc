@@ -3,6 +3,7 @@
 #include "monitor/agent.h"
 #include "monitor/guest_help.h"
 #include "monitor/outgoing.h"
+#include "monitor/reconfigure.h"
 #include "monitor/start.h"
 #include "monitor/suspend.h"
 
@@ -42,7 +43,7 @@ Result<Json> Operations::handle(const Json& request, Caller& caller) {
 }
 
 Result<Json> Operations::exclusively(const Json& request, Caller& caller) {
-    const std::unique_lock lock(run_.operation(), std::try_to_lock);
+    std::unique_lock lock(run_.operation(), std::try_to_lock);
     if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
     if (run_.finished()) return fail(Errc::wrong_state, "not running");
     if (run_.has_departed())
@@ -52,6 +53,9 @@ Result<Json> Operations::exclusively(const Json& request, Caller& caller) {
     KZ_TRY(const std::string name, json_text(request, "op"));
     Result<Json> outcome = dispatch(name, request, caller);
     if (!outcome) run_.log().error("{}: {}", name, outcome.error().message());
+    // What the main loop has put off meanwhile.
+    lock.unlock();
+    run_.wake().signal();
     return outcome;
 }
 
@@ -76,6 +80,7 @@ Result<Json> Operations::dispatch(const std::string& name, const Json& request, 
     if (name == "boot") return boot(request);
     if (name == "halt") return no_result(halt_zone(run_));
     if (name == "reboot") return no_result(reboot_zone(run_, text_or_empty(request, "boot_args")));
+    if (name == "apply") return reconfigure_zone(run_, request, caller);
     if (name == "suspend") return suspend_zone(run_, request, caller);
     if (name == "migrate") return migrate(request, caller);
     if (name == "freeze") return freeze(request);

@@ -7,6 +7,8 @@
 //   {"op": "wait-usable", "patience": seconds}        answered when an agent says that the guest is usable
 //   {"op": "freeze", "at_most": seconds}              -> {file_systems}  monitor/guest_help.h
 //   {"op": "thaw"}                                    -> {file_systems}
+//   {"op": "apply", "dry_run": bool, ...}             the running zone is made like a configuration;
+//                                                     monitor/reconfigure.h
 //   {"op": "suspend"}                                 -> {bytes, pause_ms, channels}
 //   {"op": "migrate", ...}                            live, to another host; monitor/outgoing.h
 //   {"op": "limit-move", "bandwidth_bytes"}           of the live migration that is under way, while it runs

@@ -12,6 +12,7 @@
 #include "migrate/checks_forecast.h"
 #include "migrate/checks_link.h"
 #include "migrate/convergence.h"
+#include "migrate/image_machine.h"
 #include "migrate/offer.h"
 #include "migrate/offer_gather.h"
 #include "migrate/peer.h"
@@ -203,10 +204,12 @@ Result<void> Outgoing::make_offer() {
     offer_.dry_run = request_.dry_run;
     offer_.post_copy = request_.policy.post_copy;
     offer_.zone_uuid = run_.uuid();
-    offer_.configuration = zone::export_text(run_.config(), /*with_secrets=*/true);
+    KZ_TRY(const zone::Config stored, run_.registry().load_config(run_.zone()));
+    offer_.configuration = zone::export_text(stored, /*with_secrets=*/true);
+    offer_.live = migrate::live_part(run_.config(), stored);
+    offer_.shape = run_.shape();
     offer_.source = run_.host().as_owner();
     offer_.machine_type = run_.runtime().machine_type;
-    offer_.machine_layout = store::machine_layout(run_.runtime());
     offer_.accel = json_text(run_.runtime().details, "accel").value_or("");
     offer_.cpus = std::max(1U, std::thread::hardware_concurrency());
     offer_.cipher = request_.cipher;

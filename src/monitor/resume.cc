@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "image/page_reader.h"
 #include "image/reader.h"
+#include "migrate/image_machine.h"
 #include "migrate/pump_group.h"
 #include "monitor/carried_stream.h"
 #include "monitor/image_place.h"
@@ -15,7 +16,6 @@
 #include "monitor/suspend_image.h"
 #include "os/file.h"
 #include "os/socket.h"
-#include "qemu/machine_layout.h"
 #include "qemu/migration.h"
 #include "qemu/postcopy.h"
 
@@ -43,19 +43,11 @@ Result<void> check_image(ZoneRun& run, const image::ImageInfo& info, const stora
         return refuse(fmt::format("it is an image of another zone ({})", info.zone_name));
     if (info.image_id != data.suspend->image_id) return refuse("it is not the image that host data records");
     if (info.epoch > data.epoch) return refuse("it is newer than the disk");
-    const unsigned layout = qemu::layout_among(info.devices);
-    if (layout > qemu::kNewestLayout)
-        return refuse(fmt::format("it was made by a newer kzones (machine layout {})", layout));
-    KZ_TRY(const image::ImageInfo now,
-           describe_machine(run, layout, accel_of(info), info.epoch, info.layout, info.channel_count));
-    if (info.memory_bytes != now.memory_bytes)
-        return refuse(fmt::format("it has {} of memory, the zone is configured with {}",
-                                  render_size(info.memory_bytes), render_size(now.memory_bytes)));
-    if (info.cpu_count != now.cpu_count)
-        return refuse(
-            fmt::format("it has {} CPUs, the zone is configured with {}", info.cpu_count, now.cpu_count));
-    if (info.devices != now.devices)
-        return refuse(fmt::format("it was made with other devices ({})", join(info.devices, ", ")));
+    if (const std::string other = migrate::machine_mismatch(info, run.config()); !other.empty())
+        return refuse(other);
+    const std::vector<std::string> made_with = migrate::device_entries(info);
+    if (made_with != device_list(run.config()))
+        return refuse(fmt::format("it was made with other devices ({})", join(made_with, ", ")));
     return {};
 }
 
@@ -249,12 +241,14 @@ Result<void> resume_zone(ZoneRun& run, const storage::HostData& data, bool eager
                                data.suspend->location, run.zone()));
     auto reader = std::make_unique<image::ImageReader>(std::move(opened));
     const image::ImageInfo& info = reader->info();
+    KZ_TRY(migrate::ImageMachine machine, migrate::image_machine(info, run.config()));
+    run.become(std::move(machine.config));
     KZ_CHECK(check_image(run, info, data));
     KZ_CHECK(run.start_machine({.boot_args = {},
                                 .machine_type = info.machine_type,
                                 .accel = accel_of(info),
                                 .incoming = true,
-                                .layout = qemu::layout_among(info.devices)}));
+                                .shape = machine.shape}));
     const std::optional<std::string> why_not = cannot_be_lazy(run, info, eager);
     resume->facts = {{"bytes", reader->totals().file_bytes},
                      {"lazy", !why_not},

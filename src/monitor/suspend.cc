@@ -92,12 +92,11 @@ Result<image::ImageWriter> create_image(ZoneRun& run, const ImagePlace& place, c
     KZ_TRY(const std::string accel, json_text(run.runtime().details, "accel"));
     const image::Layout layout = old_layout ? image::Layout::channels : image::Layout::pages;
     const unsigned channels = old_layout ? memory_channels(run) : opening_threads();
-    KZ_TRY(image::ImageInfo info, describe_machine(run, store::machine_layout(run.runtime()), accel,
-                                                   data.epoch, layout, channels + 1));
+    KZ_TRY(image::ImageInfo info, describe_machine(run, accel, data.epoch, layout, channels + 1));
     KZ_TRY(const Secret key, key_of(run));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(run.paths()));
     KZ_TRY_CONTEXT(std::unique_ptr<image::Medium> medium,
-                   place.create(newest, run.config().memory_bytes(), access), "suspend image");
+                   place.create(newest, run.shape().memory_bytes, access), "suspend image");
     KZ_TRY_CONTEXT(
         image::ImageWriter writer,
         image::ImageWriter::create(std::move(medium), std::move(info), key.view(), crypto::kDefaultCipher),

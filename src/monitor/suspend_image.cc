@@ -1,6 +1,6 @@
 #include "monitor/suspend_image.h"
 
-#include "qemu/machine_layout.h"
+#include "migrate/image_machine.h"
 #include "store/journal.h"
 
 namespace kz::monitor {
@@ -8,23 +8,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What the machine is made of, so that an image is never loaded into another one.
-std::vector<std::string> device_list(const ZoneRun& run, unsigned machine_layout) {
+}  // namespace
+
+std::vector<std::string> device_list(const zone::Config& config) {
     std::vector<std::string> devices;
-    for (const zone::Device& device : run.config().devices())
+    for (const zone::Device& device : config.devices())
         devices.push_back(fmt::format("disk{} {}", device.id, device.storage));
-    for (const zone::Anet& anet : run.config().anets())
-        devices.push_back(fmt::format("net{} {}", anet.id, mac_of(run.config(), anet)));
-    if (std::string layout = qemu::layout_device(machine_layout); !layout.empty())
-        devices.push_back(std::move(layout));
+    for (const zone::Anet& anet : config.anets())
+        devices.push_back(fmt::format("net{} {}", anet.id, mac_of(config, anet)));
     return devices;
 }
 
-}  // namespace
-
-Result<image::ImageInfo> describe_machine(const ZoneRun& run, unsigned machine_layout,
-                                          const std::string& accel, std::uint64_t epoch, image::Layout layout,
-                                          unsigned channels) {
+Result<image::ImageInfo> describe_machine(const ZoneRun& run, const std::string& accel, std::uint64_t epoch,
+                                          image::Layout layout, unsigned channels) {
     image::ImageInfo info;
     info.zone_uuid = run.uuid();
     info.zone_name = run.zone();
@@ -33,9 +29,11 @@ Result<image::ImageInfo> describe_machine(const ZoneRun& run, unsigned machine_l
     info.qemu_version = run.runtime().qemu_version;
     KZ_TRY(const std::string model, qemu::cpu_model_for(run.config().cpu_arch(), accel));
     info.cpu_model = fmt::format("{} {}", accel, model);
-    info.memory_bytes = run.config().memory_bytes();
+    info.memory_bytes = run.shape().memory_bytes;
     info.cpu_count = run.config().cpu_count();
-    info.devices = device_list(run, machine_layout);
+    info.devices = device_list(run.config());
+    KZ_TRY(const zone::Config stored, run.registry().load_config(run.zone()));
+    migrate::describe_image_machine({run.shape(), run.config()}, stored, info);
     info.created_ms = static_cast<std::uint64_t>(
         std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count());

@@ -9,10 +9,11 @@
 
 namespace kz::monitor {
 
-// Of the zone's machine, as it is started by its configuration with that accelerator.
-Result<image::ImageInfo> describe_machine(const ZoneRun& run, unsigned machine_layout,
-                                          const std::string& accel, std::uint64_t epoch, image::Layout layout,
-                                          unsigned channels);
+// What the machine is made of, so that an image is never loaded into another one.
+std::vector<std::string> device_list(const zone::Config& config);
+// Of the zone's machine as it runs, or as it is to be started, with that accelerator.
+Result<image::ImageInfo> describe_machine(const ZoneRun& run, const std::string& accel, std::uint64_t epoch,
+                                          image::Layout layout, unsigned channels);
 // The accelerator of such a description: what ran a machine must run it again.
 std::string accel_of(const image::ImageInfo& info);
 

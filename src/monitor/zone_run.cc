@@ -2,7 +2,11 @@
 
 #include <fcntl.h>
 
+#include <utility>
+
+#include "migrate/image_machine.h"
 #include "monitor/agent.h"
+#include "monitor/live_record.h"
 #include "monitor/qga.h"
 #include "os/file.h"
 
@@ -66,16 +70,7 @@ Result<void> ZoneRun::open_disk() {
 }
 
 qemu::QmpHandlers ZoneRun::handlers() {
-    return {.on_event =
-                [this](const qemu::QmpEvent& event) {
-                    if (event.name == "SHUTDOWN") guest_shut_down = true;
-                    if (event.name == "GUEST_PANICKED") guest_panicked = true;
-                    if (event.name == "RESET") guest_reset();
-                    if (event.name == "VSERPORT_CHANGE") port_changed(event.data);
-                    if (event.name == "BLOCK_IO_ERROR" && event.data.value("action", "") == "stop")
-                        stopped_by_disk_ = true;
-                    if (guest_shut_down || guest_panicked) wake_.signal();
-                },
+    return {.on_event = [this](const qemu::QmpEvent& event) { look_at_event(event); },
             .on_close =
                 [this](const Error&) {
                     machine_lost = true;
@@ -83,57 +78,111 @@ qemu::QmpHandlers ZoneRun::handlers() {
                 }};
 }
 
+void ZoneRun::look_at_event(const qemu::QmpEvent& event) {
+    if (event.name == "SHUTDOWN") guest_shut_down = true;
+    if (event.name == "GUEST_PANICKED") guest_panicked = true;
+    if (event.name == "WATCHDOG") guest_hangs = true;
+    if (event.name == "RESET") guest_reset();
+    if (event.name == "VSERPORT_CHANGE") port_changed(event.data);
+    if (event.name == "BLOCK_IO_ERROR" && event.data.value("action", "") == "stop") stopped_by_disk_ = true;
+    const auto left = qemu::left_device(event);
+    if (left) {
+        const std::lock_guard lock(left_mutex_);
+        left_devices_.push_back(*left);
+    }
+    if (guest_shut_down || guest_panicked || guest_hangs || guest_began_anew || left) wake_.signal();
+}
+
+std::vector<qemu::LeftDevice> ZoneRun::take_left_devices() {
+    const std::lock_guard lock(left_mutex_);
+    return std::exchange(left_devices_, {});
+}
+
 void ZoneRun::guest_reset() {
+    guest_began_anew = true;
     const auto now = std::chrono::steady_clock::now();
     if (now - last_reset_ > kOneReset) console_->notice("rebooting");
     last_reset_ = now;
 }
 
+Result<OpenedDisk> ZoneRun::open_device(const zone::Device& device, unsigned order) const {
+    const std::string what = fmt::format("device {}", device.id);
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
+    KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage), what);
+    KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access), what);
+    OpenedDisk disk;
+    disk.id = device.id;
+    KZ_TRY_CONTEXT(disk.backing, volume->backing(), what);
+    disk.guest_bytes = volume->size_bytes();
+    // Only the disk that the zone boots from carries host data.
+    if (order == 0) {
+        KZ_TRY_CONTEXT(disk.guest_bytes, storage::guest_bytes(volume->size_bytes()), what);
+    }
+    if (order == 0 || device.bootpri) disk.boot_index = order;
+    return disk;
+}
+
 Result<std::vector<OpenedDisk>> ZoneRun::open_disks() {
     std::vector<OpenedDisk> disks;
-    KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));
     const std::vector<zone::Device> devices = config_.devices();
     for (unsigned order = 0; order < devices.size(); ++order) {
-        const zone::Device& device = devices[order];
-        const std::string what = fmt::format("device {}", device.id);
-        KZ_TRY_CONTEXT(const storage::Suri suri, storage::Suri::parse(device.storage), what);
-        KZ_TRY_CONTEXT(const std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access),
-                       what);
-        OpenedDisk disk;
-        disk.id = device.id;
-        KZ_TRY_CONTEXT(disk.backing, volume->backing(), what);
-        disk.guest_bytes = volume->size_bytes();
-        // Only the disk that the zone boots from carries host data.
-        if (order == 0) {
-            KZ_TRY_CONTEXT(disk.guest_bytes, storage::guest_bytes(volume->size_bytes()), what);
-        }
-        if (order == 0 || device.bootpri) disk.boot_index = order;
+        KZ_TRY(OpenedDisk disk, open_device(devices[order], order));
         disks.push_back(std::move(disk));
     }
     return disks;
 }
 
+qemu::MachineShape ZoneRun::first_shape() const {
+    return qemu::first_shape(migrate::shape_wishes(config_));
+}
+
 Result<void> ZoneRun::start_machine(const StartOptions& options) {
     KZ_TRY(std::vector<OpenedDisk> disks, open_disks());
+    shape_ = options.shape.value_or(qemu::roomy_shape(migrate::shape_wishes(config_)));
     guest_shut_down = false;
     guest_panicked = false;
+    guest_hangs = false;
+    guest_began_anew = false;
     machine_lost = false;
+    take_left_devices();
     std::vector<std::string> notes;
     const MachineRequest request{.config = config_,
                                  .uuid = record_.uuid,
                                  .machine_type = options.machine_type,
-                                 .layout = options.layout,
                                  .accel = options.accel,
                                  .boot_args = options.boot_args,
                                  .incoming = options.incoming,
+                                 .shape = shape_,
                                  .disks = std::move(disks)};
     KZ_TRY(machine_, Machine::start(request, paths(), handlers(), notes));
     for (const std::string& note : notes)
         log_.info("{}", note);
+    runtime_.details["taps"] = machine_->taps();
     KZ_CHECK(attach_console());
     KZ_CHECK(attach_agents());
     KZ_CHECK(record_machine());
     return watch_machine();
+}
+
+Result<void> ZoneRun::set_config(zone::Config config) {
+    config_ = std::move(config);
+    put_live_record(runtime_, config_, shape_);
+    return store::save_runtime(paths(), zone_, runtime_);
+}
+
+Result<void> ZoneRun::record_tap(const std::string& device, const std::string& tap) {
+    Json& taps = runtime_.details["taps"];
+    if (!taps.is_object()) taps = Json::object();
+    if (tap.empty())
+        taps.erase(device);
+    else
+        taps[device] = tap;
+    return store::save_runtime(paths(), zone_, runtime_);
+}
+
+std::string ZoneRun::tap_of(const std::string& device) const {
+    const auto taps = runtime_.details.find("taps");
+    return taps != runtime_.details.end() && taps->is_object() ? taps->value(device, "") : std::string();
 }
 
 Result<void> ZoneRun::record_machine() {
@@ -145,18 +194,21 @@ Result<void> ZoneRun::record_machine() {
     runtime_.monitor = self;
     runtime_.qemu = machine_->process().identity();
     runtime_.machine_type = machine_->machine_type();
-    runtime_.details["layout"] = machine_->layout();
     runtime_.qemu_version = machine_->qemu_version();
     // An adopted machine does not tell; what was recorded when it started stands.
     if (!machine_->accel().empty()) runtime_.details["accel"] = machine_->accel();
+    put_live_record(runtime_, config_, shape_);
     return store::save_runtime(paths(), zone_, runtime_);
 }
 
 Result<void> ZoneRun::adopt_machine(const store::RuntimeRecord& runtime) {
     if (!runtime.qemu) return fail(Errc::not_found, "the zone's machine has ended");
     runtime_ = runtime;
-    KZ_TRY(machine_, Machine::adopt(zone_, *runtime.qemu, runtime.machine_type,
-                                    store::machine_layout(runtime), paths(), handlers()));
+    KZ_TRY(config_, live_config(runtime_, config_));
+    KZ_TRY(const std::optional<qemu::MachineShape> shape, recorded_shape(runtime_));
+    shape_ = shape.value_or(first_shape());
+    KZ_TRY(machine_,
+           Machine::adopt(zone_, *runtime.qemu, runtime.machine_type, shape_.layout, paths(), handlers()));
     KZ_CHECK(watch_machine());
     KZ_CHECK(attach_console());
     KZ_CHECK(attach_agents());

@@ -21,6 +21,8 @@
 #include "monitor/machine.h"
 #include "monitor/memory_source.h"
 #include "os/io.h"
+#include "qemu/hotplug.h"
+#include "qemu/machine_shape.h"
 #include "storage/volume.h"
 #include "store/boot_disk.h"
 #include "store/host.h"
@@ -48,7 +50,15 @@ class ZoneRun {
     const std::string& zone() const { return zone_; }
     const HostPaths& paths() const { return registry_.paths(); }
     const store::Registry& registry() const { return registry_; }
+    // Of the zone that runs: as stored when it was booted, with what was changed since (zone/live_change.h).
     const zone::Config& config() const { return config_; }
+    const qemu::MachineShape& shape() const { return shape_; }
+    // Of a machine of the configuration that does not tell: before shapes were recorded.
+    qemu::MachineShape first_shape() const;
+    // The machine that is to go on here is that of this configuration; start_machine() records it.
+    void become(zone::Config config) { config_ = std::move(config); }
+    // The running zone has become that. Recorded, for a monitor that takes this one's place.
+    Result<void> set_config(zone::Config config);
     const store::HostIdentity& host() const { return host_; }
     const std::string& uuid() const { return record_.uuid; }
     Log& log() { return log_; }
@@ -86,10 +96,16 @@ class ZoneRun {
         std::string machine_type;
         std::string accel;  // empty: as configured
         bool incoming = false;
-        unsigned layout = qemu::kNewestLayout;
+        // Of a machine that goes on here; nothing: of one that boots.
+        std::optional<qemu::MachineShape> shape{};
     };
     // Starts QEMU, stopped, with its console attached, and records it.
     Result<void> start_machine(const StartOptions& options);
+    // A disk of the configuration. `order`: its place in the boot order; the first one holds host data.
+    Result<OpenedDisk> open_device(const zone::Device& device, unsigned order) const;
+    // An anet has another tap now; empty: none.
+    Result<void> record_tap(const std::string& device, const std::string& tap);
+    std::string tap_of(const std::string& device) const;
     // The configuration as it is on disk now, for the next start of the machine.
     Result<void> reload_config();
     // Takes over the QEMU of an earlier monitor.
@@ -139,6 +155,11 @@ class ZoneRun {
     std::atomic<bool> guest_shut_down = false;
     std::atomic<bool> guest_panicked = false;
     std::atomic<bool> machine_lost = false;
+    // A watchdog was not fed, or the guest has begun anew.
+    std::atomic<bool> guest_hangs = false;
+    std::atomic<bool> guest_began_anew = false;
+    // Devices that the guest has given up, as QEMU tells; what an operation waited for itself it takes away.
+    std::vector<qemu::LeftDevice> take_left_devices();
     // What was to come from another host will not come whole.
     std::atomic<bool> arrival_broken = false;
     // What the main loop is to show beside "running", when the memory that is missing changes something about
@@ -180,6 +201,7 @@ class ZoneRun {
             store::HostIdentity host, UniqueFd log, EventFd wake, EventFd interrupt);
     qemu::QmpHandlers handlers();
     // Called on QEMU's reader thread alone.
+    void look_at_event(const qemu::QmpEvent& event);
     void guest_reset();
     Result<std::vector<OpenedDisk>> open_disks();
     Result<void> attach_console();
@@ -208,6 +230,9 @@ class ZoneRun {
     std::unique_ptr<Agent> agent_;
     std::unique_ptr<Qga> qga_;  // uses agent_
     std::unique_ptr<Machine> machine_;
+    qemu::MachineShape shape_;
+    std::mutex left_mutex_;
+    std::vector<qemu::LeftDevice> left_devices_;  // by left_mutex_
     std::optional<store::BootDisk> disk_;
     bool lease_held_ = false;
     std::atomic<bool> has_departed_ = false;

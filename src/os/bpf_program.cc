@@ -189,6 +189,19 @@ Result<UniqueFd> make_bpf_value() {
     return bpf_call(BPF_MAP_CREATE, attributes, "making a BPF map");
 }
 
+Result<void> TapPrograms::remove_all(const std::string& tap) {
+    const unsigned index = ::if_nametoindex(tap.c_str());
+    if (index == 0) return fail_errno(errno, tap);
+    tcmsg queue = at_parent(index, TC_H_CLSACT);
+    queue.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+    // A tap that no programs are at has no such queue.
+    const Result<void> removed =
+        netlink_call(NetlinkRequest(RTM_DELQDISC, 0, queue), "removing a clsact queue");
+    const int cause = removed ? 0 : removed.error().sys_errno();
+    if (cause != 0 && cause != EINVAL && cause != ENOENT) return removed;
+    return {};
+}
+
 Result<TapPrograms> TapPrograms::open(const std::string& tap) {
     const unsigned index = ::if_nametoindex(tap.c_str());
     if (index == 0) return fail_errno(errno, tap);

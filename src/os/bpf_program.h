@@ -82,6 +82,8 @@ enum class FrameDirection { from_machine = 1, to_machine };
 class TapPrograms {
   public:
     static Result<TapPrograms> open(const std::string& tap);
+    // Of any TapPrograms; those that are still there must not be used any more.
+    static Result<void> remove_all(const std::string& tap);
     // After those that were attached in this direction before.
     Result<void> attach(FrameDirection direction, const BpfProgram& program);
 

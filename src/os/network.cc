@@ -58,6 +58,15 @@ Result<void> configure_tap(const std::string& tap, const std::string& bridge, co
     return {};
 }
 
+Result<void> take_down(const std::string& tap) {
+    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (!control) return fail_errno(errno, "socket");
+    KZ_TRY(ifreq request, request_for(tap));
+    if (::ioctl(control.get(), SIOCSIFFLAGS, &request) < 0)
+        return fail_errno(errno, fmt::format("taking {} down", tap));
+    return {};
+}
+
 }  // namespace
 
 std::vector<std::string> list_bridges() {
@@ -93,6 +102,15 @@ Result<Tap> create_tap(const std::string& bridge, const TapOptions& options) {
     Tap tap{std::move(fd), request.ifr_name};
     KZ_CHECK(configure_tap(tap.name, bridge, options));
     return tap;
+}
+
+Result<void> move_tap(const std::string& tap, const std::string& bridge, const TapOptions& options) {
+    if (!interface_exists(bridge))
+        return fail(Errc::not_found, "bridge '{}' does not exist on this host", bridge);
+    KZ_CHECK(take_down(tap));
+    KZ_CHECK(leave_bridge(tap));
+    KZ_CHECK(TapPrograms::remove_all(tap));
+    return configure_tap(tap, bridge, options);
 }
 
 }  // namespace kz

@@ -33,4 +33,8 @@ struct Tap {
 };
 Result<Tap> create_tap(const std::string& bridge, const TapOptions& options);
 
+// Puts a tap on a bridge as if it were new: what was set at it before is gone. It is down meanwhile: no frame
+// passes on the wrong side. Errors leave it down.
+Result<void> move_tap(const std::string& tap, const std::string& bridge, const TapOptions& options);
+
 }  // namespace kz

@@ -79,6 +79,18 @@ Result<void> join_vlan(unsigned index, const std::string& bridge, unsigned vlan)
 
 }  // namespace
 
+Result<void> leave_bridge(const std::string& tap) {
+    const unsigned index = ::if_nametoindex(tap.c_str());
+    if (index == 0) return fail_errno(errno, tap);
+    // The port's VLANs go with the port.
+    ifinfomsg fixed{};
+    fixed.ifi_family = AF_UNSPEC;
+    fixed.ifi_index = static_cast<int>(index);
+    NetlinkRequest leave(RTM_NEWLINK, 0, fixed);
+    leave.add_value(IFLA_MASTER, std::uint32_t{0});
+    return netlink_call(leave, fmt::format("taking {} from its bridge", tap));
+}
+
 bool filters_vlans(const std::string& bridge) {
     return bridge_setting(bridge, "vlan_filtering").value_or(0) != 0;
 }

@@ -30,4 +30,7 @@ bool filters_vlans(const std::string& bridge);
 Result<void> make_access_port(const std::string& tap, const std::string& bridge, unsigned vlan,
                               TapPrograms& programs);
 
+// Takes the tap from its bridge, and so from the bridge's VLANs; its programs stay.
+Result<void> leave_bridge(const std::string& tap);
+
 }  // namespace kz

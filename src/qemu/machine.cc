@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "qemu/devices.h"
 #include "qemu/machine_check.h"
 
 namespace kz::qemu {
@@ -16,6 +17,8 @@ using nlohmann::json;
 constexpr unsigned kSerialSlot = 0x02;
 constexpr unsigned kRngSlot = 0x03;
 constexpr unsigned kPanicSlot = 0x04;
+constexpr unsigned kBalloonSlot = 0x05;
+constexpr unsigned kWatchdogSlot = 0x06;
 constexpr unsigned kDiskPortSlot = 0x10;
 constexpr unsigned kNicPortSlot = 0x18;
 constexpr unsigned kFunctions = 8;  // of a PCI slot
@@ -61,20 +64,10 @@ void add_process(const MachineSpec& spec, Arguments& out) {
     if (spec.sandbox) {
         out.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     }
-    out.add("-action", "reboot=reset,shutdown=pause,panic=pause");
+    // A watchdog that barks is reported by its event alone.
+    out.add("-action", "reboot=reset,shutdown=pause,panic=pause,watchdog=none");
     out.flag("-S");
     if (spec.incoming) out.add("-incoming", "defer");
-}
-
-// QEMU before 9.0 loses changes of memory under TCG while it migrates: where a RAM block is a multiple of 64
-// pages, the fast way of reading its dirty bitmap clears bits without telling the processors' TLBs, so that
-// later stores are not seen (mended by "physmem: Fix migration dirty bitmap coherency with TCG memory
-// access"). Other sizes take the slow way, which is right. Whatever the version, so that hosts of different
-// versions make the same machine: ADR 0005.
-std::uint64_t ram_kib(const MachineSpec& spec) {
-    constexpr std::uint64_t kLeftOutKib = 8;
-    const std::uint64_t kib = spec.memory_bytes >> 10;
-    return spec.accel == "tcg" ? kib - kLeftOutKib : kib;
 }
 
 void add_board(const MachineSpec& spec, const QemuInfo& qemu, Arguments& out) {
@@ -84,8 +77,9 @@ void add_board(const MachineSpec& spec, const QemuInfo& qemu, Arguments& out) {
     out.add("-machine", machine + ",hpet=off,usb=off,vmport=off,sata=off,graphics=off");
     out.add("-accel", spec.accel);
     out.add("-cpu", spec.cpu_model);
-    out.add("-smp", fmt::format("cpus={0},sockets=1,cores={0},threads=1,maxcpus={0}", spec.cpus));
-    out.add("-m", fmt::format("size={}K", ram_kib(spec)));
+    const unsigned most = std::max(spec.cpus, spec.max_cpus);
+    out.add("-smp", fmt::format("cpus={0},sockets=1,cores={1},threads=1,maxcpus={1}", spec.cpus, most));
+    out.add("-m", fmt::format("size={}K", machine_ram_bytes(spec.memory_bytes, spec.accel) >> 10));
     out.add("-uuid", spec.uuid);
     out.add("-rtc", "base=utc,clock=host");
     // A guest that sleeps would look like one that hangs: nothing on the host wakes it.
@@ -148,21 +142,17 @@ void add_fixed_devices(const MachineSpec& spec, Arguments& out) {
 }
 
 struct PortGroup {
-    std::string_view prefix;  // of the ports' ids
+    std::string (*id)(unsigned index);
     unsigned slot;
     unsigned chassis;
 };
-constexpr PortGroup kDiskPorts{"diskport", kDiskPortSlot, kFirstDiskChassis};
-constexpr PortGroup kNicPorts{"netport", kNicPortSlot, kFirstNicChassis};
-
-std::string port_id(const PortGroup& group, unsigned index) {
-    return fmt::format("{}{}", group.prefix, index);
-}
+constexpr PortGroup kDiskPorts{disk_port_id, kDiskPortSlot, kFirstDiskChassis};
+constexpr PortGroup kNicPorts{nic_port_id, kNicPortSlot, kFirstNicChassis};
 
 void add_ports(const PortGroup& group, unsigned count, Arguments& out) {
     for (unsigned i = 0; i < count; ++i) {
         out.device({{"driver", "pcie-root-port"},
-                    {"id", port_id(group, i)},
+                    {"id", group.id(i)},
                     {"bus", "pcie.0"},
                     {"addr", slot(group.slot + i / kFunctions, i % kFunctions)},
                     {"multifunction", i % kFunctions == 0},
@@ -180,95 +170,58 @@ unsigned ports_needed(const Specs& specs, unsigned at_least) {
     return at_least;
 }
 
-json iscsi_options(const IscsiDisk& disk, const std::string& node, Arguments& out) {
-    json options = {{"driver", "iscsi"},     {"transport", "tcp"}, {"portal", disk.portal},
-                    {"target", disk.target}, {"lun", disk.lun},    {"initiator-name", disk.initiator_name}};
-    if (disk.chap_password_fd >= 0) {
-        const std::string secret = node + "-chap";
-        out.add("-object", json({{"qom-type", "secret"},
-                                 {"id", secret},
-                                 {"format", "raw"},
-                                 {"file", inherited_path(disk.chap_password_fd)}})
-                               .dump());
-        options["user"] = disk.chap_user;
-        options["password-secret"] = secret;
-    }
-    return options;
-}
-
-json nfs_options(const NfsDisk& disk) {
-    return {{"driver", "nfs"},
-            {"server", {{"type", "inet"}, {"host", disk.host}}},
-            {"path", disk.path},
-            {"user", disk.uid},
-            {"group", disk.gid}};
-}
-
-// The options of QEMU's driver for the place where the disk is; adds what they refer to.
-json protocol_options(const DiskSpec& disk, const std::string& node, Arguments& out) {
-    if (const auto* iscsi = std::get_if<IscsiDisk>(&disk.remote)) return iscsi_options(*iscsi, node, out);
-    if (const auto* nfs = std::get_if<NfsDisk>(&disk.remote)) return nfs_options(*nfs);
-    const unsigned set = disk.index + 1;
-    out.add("-add-fd", fmt::format("fd={},set={},opaque={}", disk.fd, set, node));
-    return {{"driver", disk.block_device ? "host_device" : "file"},
-            {"filename", fmt::format("/dev/fdset/{}", set)}};
-}
-
 // The guest sees a raw node of the size told, on the whole file or device: what lies behind is ours.
 void add_disk(const DiskSpec& disk, Arguments& out) {
-    const std::string node = fmt::format("disk{}", disk.index);
-    const char* discard = disk.discard ? "unmap" : "ignore";
-    json protocol = protocol_options(disk, node, out);
-    protocol.update({{"node-name", node + "-file"},
-                     {"read-only", disk.read_only},
-                     {"discard", discard},
-                     {"cache", {{"direct", disk.direct_io}, {"no-flush", false}}}});
-    out.add("-blockdev", protocol.dump());
-    out.add("-blockdev", json({{"driver", "raw"},
-                               {"node-name", node},
-                               {"file", node + "-file"},
-                               {"offset", 0},
-                               {"size", disk.guest_bytes},
-                               {"read-only", disk.read_only},
-                               {"discard", discard},
-                               {"cache", {{"direct", disk.direct_io}, {"no-flush", false}}}})
-                             .dump());
-    json device = {{"driver", "virtio-blk-pci"},
-                   {"id", node},
-                   {"drive", node},
-                   {"bus", port_id(kDiskPorts, disk.index)},
-                   {"addr", slot(0)}};
-    if (disk.boot_index) device["bootindex"] = *disk.boot_index;
-    if (!disk.serial.empty()) device["serial"] = disk.serial;
-    // Storage that is out of reach stops the guest until it is back, instead of breaking its file systems.
-    if (!std::holds_alternative<std::monostate>(disk.remote)) {
-        device["werror"] = "stop";
-        device["rerror"] = "stop";
-    }
-    out.device(device);
+    if (const auto* iscsi = std::get_if<IscsiDisk>(&disk.remote);
+        iscsi != nullptr && iscsi->chap_password_fd >= 0)
+        out.add("-object", json({{"qom-type", "secret"},
+                                 {"id", chap_secret_id(disk.index)},
+                                 {"format", "raw"},
+                                 {"file", inherited_path(iscsi->chap_password_fd)}})
+                               .dump());
+    if (disk.fd >= 0)
+        out.add("-add-fd",
+                fmt::format("fd={},set={},opaque={}", disk.fd, disk_fdset(disk.index), disk_id(disk.index)));
+    const DiskParts parts = disk_parts(disk);
+    out.add("-blockdev", parts.protocol.dump());
+    out.add("-blockdev", parts.format.dump());
+    out.device(parts.device);
 }
 
 void add_nic(const NicSpec& nic, Arguments& out) {
-    const std::string backend = fmt::format("hostnet{}", nic.index);
+    const std::string backend = nic_backend_id(nic.index);
     out.add("-netdev", nic.tap_fd < 0 ? fmt::format("user,id={}", backend)
                                       : fmt::format("tap,id={},fd={},vhost=off", backend, nic.tap_fd));
-    json device = {{"driver", "virtio-net-pci"},
-                   {"id", fmt::format("net{}", nic.index)},
-                   {"netdev", backend},
-                   {"mac", nic.mac},
-                   {"bus", port_id(kNicPorts, nic.index)},
-                   {"addr", slot(0)},
-                   // No boot from the network: the ROM's size would be one more thing that must be the same
-                   // on both sides of a migration.
-                   {"romfile", ""}};
-    if (nic.mtu) device["host_mtu"] = *nic.mtu;
-    out.device(device);
+    out.device(nic_device(nic));
+}
+
+// Of the layout 2.
+void add_balloon_and_watchdog(const MachineSpec& spec, Arguments& out) {
+    if (spec.layout < 2) return;
+    out.device({{"driver", "virtio-balloon-pci"},
+                {"id", "balloon0"},
+                {"bus", "pcie.0"},
+                {"addr", slot(kBalloonSlot)},
+                // What the guest has freed takes no memory here, and is not moved.
+                {"free-page-reporting", true}});
+    out.device(
+        {{"driver", "i6300esb"}, {"id", "watchdog0"}, {"bus", "pcie.0"}, {"addr", slot(kWatchdogSlot)}});
 }
 
 }  // namespace
 
 std::string inherited_path(int fd) {
     return fmt::format("/proc/self/fd/{}", fd);
+}
+
+// QEMU before 9.0 loses changes of memory under TCG while it migrates: where a RAM block is a multiple of 64
+// pages, the fast way of reading its dirty bitmap clears bits without telling the processors' TLBs, so that
+// later stores are not seen (mended by "physmem: Fix migration dirty bitmap coherency with TCG memory
+// access"). Other sizes take the slow way, which is right. Whatever the version, so that hosts of different
+// versions make the same machine: ADR 0005.
+std::uint64_t machine_ram_bytes(std::uint64_t memory_bytes, std::string_view accel) {
+    constexpr std::uint64_t kLeftOut = 8 << 10;
+    return accel == "tcg" ? memory_bytes - kLeftOut : memory_bytes;
 }
 
 Result<std::string> cpu_model_for(std::string_view cpu_arch, std::string_view accel) {
@@ -294,6 +247,7 @@ Result<std::vector<std::string>> command_line(const MachineSpec& spec, const Qem
     add_board(spec, qemu, out);
     add_boot(spec, out);
     add_fixed_devices(spec, out);
+    add_balloon_and_watchdog(spec, out);
     add_ports(kDiskPorts, ports_needed(spec.disks, spec.disk_ports), out);
     add_ports(kNicPorts, ports_needed(spec.nics, spec.nic_ports), out);
     for (const DiskSpec& disk : spec.disks)

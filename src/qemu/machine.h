@@ -16,17 +16,16 @@
 // never
 //   on which others there are. Each has a port of its own; see MachineSpec::disk_ports.
 //
-// - Machines have a layout, a number that counts what this file adds to them for every zone: a machine that
-// comes
-//   from elsewhere, or out of an image, gets the layout that it was started with (MachineSpec::layout), since
-//   QEMU takes a machine's state only into the same devices. Layout 1: as below, but no agent ports. Layout
-//   2: agent ports.
-//
 // Ports of the virtio-serial device: 0 console (hvc0), 1 org.kzones.agent.0 (device agent0), 2
 // org.qemu.guest_agent.0 (device qga0).
 //
-// Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon (kept
-// free), 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
+// Layout of the root bus pcie.0: 02.0 virtio-serial, 03.0 rng, 04.0 pvpanic, 05.0 balloon, 06.0 watchdog,
+// 10.0-13.7 the ports of disks 0 to 31, 18.0-19.7 the ports of nics 0 to 15.
+//
+// Layouts. What the machine of a zone that runs or is suspended looks like never changes; what newer versions
+// add is another layout (kNewestLayout), with its number recorded beside the zone (qemu/machine_shape.h):
+//   1  no agent ports, no balloon, no watchdog, no room for processors that are added later
+//   2  agent ports, balloon with free-page reporting, i6300esb watchdog, room for processors (max_cpus)
 #pragma once
 
 #include <cstdint>
@@ -74,6 +73,8 @@ struct DiskSpec {
     std::variant<std::monostate, IscsiDisk, NfsDisk> remote{};
     std::uint64_t guest_bytes = 0;  // what the guest sees; a multiple of 512
     std::optional<unsigned> boot_index;
+    // As many as the guest may have processors, whatever it has now: their number is in the device's state.
+    unsigned queues = 0;     // 0: as QEMU likes, which goes by the processors at boot (layout 1)
     std::string serial;      // at most 20 characters; empty: none
     bool direct_io = false;  // O_DIRECT; the descriptor must have been opened so
     bool discard = true;     // the guest's discards free space
@@ -91,10 +92,11 @@ struct MachineSpec {
     std::string name;
     std::string uuid;
     std::string machine;  // versioned: "pc-q35-7.2"; empty: the newest that QEMU has
-    unsigned layout = kNewestLayout;
     std::string accel = "tcg";
     std::string cpu_model;  // of cpu_model_for()
+    unsigned layout = kNewestLayout;
     unsigned cpus = 1;
+    unsigned max_cpus = 0;           // with those that may be added while it runs; fewer than cpus: none
     std::uint64_t memory_bytes = 0;  // a multiple of 1 MiB
 
     std::vector<DiskSpec> disks;
@@ -126,6 +128,9 @@ struct MachineSpec {
 
 // "/proc/self/fd/7"
 std::string inherited_path(int fd);
+
+// What the guest of a machine with that much memory really has, in bytes (ADR 0005).
+std::uint64_t machine_ram_bytes(std::uint64_t memory_bytes, std::string_view accel);
 
 // QEMU's name for the zone's property cpu-arch: generic, migration-class1 (also when empty),
 // migration-class2, migration-class3, host. Errc::invalid_argument for others.

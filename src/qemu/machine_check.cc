@@ -42,6 +42,11 @@ Result<void> check_board(const MachineSpec& spec, const QemuInfo& qemu) {
     if (!is_uuid(spec.uuid)) return fail(Errc::invalid_argument, "'{}' is not a UUID", spec.uuid);
     if (spec.cpus == 0 || spec.cpus > kMaxCpus)
         return fail(Errc::invalid_argument, "{} CPUs; 1 to {} are possible", spec.cpus, kMaxCpus);
+    if (spec.layout == 0 || spec.layout > kNewestLayout)
+        return fail(Errc::unsupported, "a machine of layout {}; up to {} are known", spec.layout,
+                    kNewestLayout);
+    if (spec.max_cpus > kMaxCpus || (spec.layout < 2 && spec.max_cpus > spec.cpus))
+        return fail(Errc::invalid_argument, "room for {} CPUs is not possible", spec.max_cpus);
     if (spec.memory_bytes == 0 || spec.memory_bytes % kMiB != 0)
         return fail(Errc::invalid_argument, "memory must be a multiple of 1 MiB");
     if (spec.accel != "kvm" && spec.accel != "tcg")
@@ -72,6 +77,8 @@ Result<void> check_disk(const DiskSpec& disk) {
     return {};
 }
 
+}  // namespace
+
 Result<void> check_nic(const NicSpec& nic) {
     if (nic.index >= kMaxNics)
         return fail(Errc::invalid_argument, "net {}: the highest is {}", nic.index, kMaxNics - 1);
@@ -81,8 +88,6 @@ Result<void> check_nic(const NicSpec& nic) {
         return fail(Errc::invalid_argument, "net {}: MTU {} is not possible", nic.index, *nic.mtu);
     return {};
 }
-
-}  // namespace
 
 Result<void> check_machine(const MachineSpec& spec, const QemuInfo& qemu) {
     KZ_CHECK(check_board(spec, qemu));

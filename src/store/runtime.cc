@@ -1,7 +1,5 @@
 #include "store/runtime.h"
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "os/file.h"
 #include "store/states.h"
@@ -70,12 +68,6 @@ Json runtime_json(const RuntimeRecord& record) {
 }
 
 }  // namespace
-
-unsigned machine_layout(const RuntimeRecord& record) {
-    constexpr std::uint64_t kMost = 1000;
-    const auto layout = json_optional_u64(record.details, "layout");
-    return layout && *layout ? static_cast<unsigned>(std::clamp<std::uint64_t>(**layout, 1, kMost)) : 1;
-}
 
 bool is_alive(const std::optional<ProcessIdentity>& process) {
     if (!process) return false;

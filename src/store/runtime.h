@@ -30,9 +30,6 @@ struct RuntimeRecord {
     Json details = Json::object();
 };
 
-// The layout of the zone's machine (qemu/machine.h), of details; 1 where none is recorded.
-unsigned machine_layout(const RuntimeRecord& record);
-
 // Whether the process still runs.
 bool is_alive(const std::optional<ProcessIdentity>& process);
 

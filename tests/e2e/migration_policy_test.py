@@ -102,6 +102,13 @@ class MovingCase(LabCase):
                     raise
         self.addCleanup(lambda: self.tell_guest("killall kz-memload"))
 
+    def end_load(self):
+        """And waits for its end: commands run side by side, and this one would end a load that begins behind it."""
+        ends = lambda: sum(session.text.count("load-ended-42") for session in self.consoles.sessions())
+        before = ends()
+        self.tell_guest("killall kz-memload; echo load-ended-$((6*7))")
+        wait_until(lambda: ends() > before, "the end of the memory load", 60)
+
     @staticmethod
     def passes(session):
         return len(re.findall(r"memload pass \d+ pages \d+ ok", session.text))

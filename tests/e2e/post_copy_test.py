@@ -51,7 +51,7 @@ class PostCopy(PostCopyCase):
                 self.assertIn(True, [each["post_copy"] for each in figures])
                 self.check_work()
                 self.assertGreater(len(self.consoles.ticks()), before)
-                self.tell_guest("killall kz-memload")
+                self.end_load()
 
     def test_at_the_deadline(self):
         """In the midst of the first pass: most of the memory follows. The zone is seen to lack it."""

@@ -6,7 +6,7 @@ import unittest
 
 from harness import Consoles, LabCase, Zone, wait_until
 from kzlab.target import DEFAULT_NAME as TARGET
-from processes import monitor_of, nothing_left, qemu_of
+from processes import guard_of, kill_together, monitor_of, nothing_left, qemu_of
 
 MIB = 1 << 20
 NODES = ("node1", "node2")
@@ -73,9 +73,8 @@ class StorageCase(LabCase):
         self.assertRegex(said, IN_USE.format(zone=zone.name, host=host, state=state, heartbeat=heartbeat))
 
     def kill_host(self, zone, node):
-        """What runs the zone there is gone from one moment to the next; the monitor first, or it would clean up."""
-        for process in (monitor_of(zone, node), qemu_of(zone, node)):
-            process.kill()
+        """What runs the zone there is gone from one moment to the next."""
+        kill_together(guard_of(zone, node), monitor_of(zone, node), qemu_of(zone, node))
 
 
 def share_configuration(zone, node):

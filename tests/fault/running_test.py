@@ -4,7 +4,7 @@ import pathlib
 import unittest
 
 from harness import LabCase, Zone, ticks_of, wait_until
-from processes import guard_of, monitor_of, nothing_left, qemu_of
+from processes import guard_of, kill_together, monitor_of, nothing_left, qemu_of
 from workload import Workload, fresh_prompt
 
 BOOTING = r"\[NOTICE: Zone booting up\]"
@@ -46,9 +46,7 @@ class Running(LabCase):
 
     def test_kill_of_the_machine_and_the_monitor(self):
         """As when the host itself goes down: nobody is left to write anything."""
-        monitor, machine = monitor_of(self.zone), qemu_of(self.zone)
-        monitor.kill()
-        machine.kill()
+        kill_together(guard_of(self.zone), monitor_of(self.zone), qemu_of(self.zone))
         self.zone.wait_state("installed", "")
         self.boots_again()
 

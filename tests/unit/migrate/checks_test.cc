@@ -62,7 +62,7 @@ class ChecksTest : public testing::Test {
                 .fullest = {"avx", "avx2", "avx512f", "sse2"}};
     }
     void set_cpu(const std::string& cpu_arch) { ASSERT_TRUE(config_.set_global("cpu-arch", cpu_arch)); }
-    Findings check() const { return check_move(offer_, config_, facts_); }
+    Findings check() const { return check_move(offer_, config_, config_, facts_); }
     // Exactly one error, and its text.
     std::string error() const {
         const Findings found = check();
@@ -387,10 +387,10 @@ TEST_F(ImageChecks, OfSomethingElse) {
     EXPECT_THAT(error(), HasSubstr("it is of another zone"));
     facts_.image->zone_uuid = offer_.zone_uuid;
     facts_.image->memory_bytes = kGiB;
-    EXPECT_THAT(error(), HasSubstr("another size"));
+    EXPECT_THAT(error(), HasSubstr("of memory, the zone is configured with"));
     facts_.image->memory_bytes = config_.memory_bytes();
     facts_.image->cpu_count = 77;
-    EXPECT_THAT(error(), HasSubstr("another number of CPUs"));
+    EXPECT_THAT(error(), HasSubstr("it has 77 CPUs"));
 }
 
 // What the source sees

@@ -15,7 +15,9 @@ Offer sample() {
     offer.source = {"0b7a8f5e", "node1"};
     offer.machine_type = "pc-q35-7.2";
     offer.accel = "tcg";
-    offer.machine_layout = 2;
+    offer.live = "create -b\nadd anet\nset id=1\nend\n";
+    offer.shape = qemu::MachineShape{
+        .layout = 2, .memory_bytes = 192 << 20, .max_cpus = 8, .disk_ports = 5, .nic_ports = 2};
     offer.cpus = 2;
     offer.cipher = crypto::Cipher::aes_256_gcm;
     offer.facts.kzones_version = "0.1.0";
@@ -58,7 +60,9 @@ constexpr const char* kOfferText =
     R"("facts":{"bridged":[0,2],"cpu":{"fullest":["avx","sse2"],"lacking":{"Nehalem":["pni","popcnt"]}},)"
     R"("disks":[{"bytes":8192,"id":0,"samples":"0000000000000001fedcba9876543210"},)"
     R"({"bytes":4096,"id":7,"samples":""}],"epoch":3,"heartbeat":99,"image_id":"ca11",)"
-    R"("kzones_version":"0.1.0","qemu_version":"7.2.9"},"kind":"live","machine_layout":2,"machine_type":"pc-q35-7.2","migration_id":"77aa","protocol":1,)"
+    R"("kzones_version":"0.1.0","qemu_version":"7.2.9"},"kind":"live","live":"create -b\nadd anet\nset id=1\nend\n",)"
+    R"("machine_type":"pc-q35-7.2","migration_id":"77aa","protocol":1,)"
+    R"("shape":{"disk_ports":5,"layout":2,"max_cpus":8,"memory":201326592,"nic_ports":2},)"
     R"("source":{"host_id":"0b7a8f5e","host_name":"node1"},)"
     R"("zone_uuid":"69ed2e6a-e25a-4d36-a022-ed7261ed8899"})";
 constexpr const char* kAcceptanceText =
@@ -126,8 +130,10 @@ TEST(OfferTest, RoundTrip) {
 
 TEST(OfferTest, EveryFieldIsNeeded) {
     Json json = sample().to_json();
-    json.erase("machine_layout");  // hosts that knew of one layout only did not say it
-    EXPECT_EQ(Offer::from_json(json).value().machine_layout, 1U);
+    for (const char* optional : {"live", "shape"})  // what a zone that runs as it is stored does without
+        json.erase(optional);
+    EXPECT_EQ(Offer::from_json(json).value().live, "");
+    EXPECT_FALSE(Offer::from_json(json).value().shape);
     expect_every_field_is_needed<Offer>(json);
 }
 
@@ -141,8 +147,14 @@ TEST(OfferTest, ValuesThatCannotBe) {
     expect_refused<Offer>(with("protocol", 0U), Errc::unsupported, "version 0");
     expect_refused<Offer>(with("kind", "hot"), Errc::protocol, "kind");
     expect_refused<Offer>(with("cpus", 0U), Errc::protocol, "no CPUs");
-    for (const Json& layout : {Json(0U), Json(-1), Json("2"), Json(1'000'000U)})
-        expect_refused<Offer>(with("machine_layout", layout), Errc::protocol, "machine_layout");
+    for (const Json& layout : {Json(0U), Json(-1), Json("2")}) {
+        Json shape = sample().shape->to_json();
+        shape["layout"] = layout;
+        expect_refused<Offer>(with("shape", shape), Errc::protocol, "layout");
+    }
+    Json newer = sample().shape->to_json();
+    newer["layout"] = qemu::kNewestLayout + 1;
+    expect_refused<Offer>(with("shape", newer), Errc::unsupported, "a newer kzones made it");
     expect_refused<Offer>(with("cpus", 4097U), Errc::protocol, "CPUs");
     expect_refused<Offer>(with("cpus", UINT64_MAX), Errc::protocol, "CPUs");
     expect_refused<Offer>(with("cipher", "rot13"), Errc::unsupported,
