@@ -31,15 +31,16 @@ def ensure_packages(binaries=DEFAULT_BINARIES, cache=None):
     return cache
 
 
-def ensure_base(manifest="default", binaries=DEFAULT_BINARIES, cache=None):
-    """The same for the base system of a manifest: minutes the first time. An older one than apt could give now will do."""
+def ensure_base(manifest="default", source=None, binaries=DEFAULT_BINARIES, cache=None):
+    """The same for the base system of a manifest, or of the one of that name in the file `source`: minutes the first
+    time. An older one than apt could give now will do."""
     cache = pathlib.Path(cache or default_cache(binaries))
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / "filling", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         records = [json.loads(file.read_text()) for file in (cache / "bases").glob("*.json")]
         if not any(record["name"] == manifest for record in records):
-            _fill(pathlib.Path(binaries), cache, manifest, "1536M")
+            _fill(pathlib.Path(binaries), cache, str(source or manifest), "1536M")
     return cache
 
 
