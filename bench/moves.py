@@ -7,6 +7,7 @@ import peer
 import zones
 
 CHANNELS = 2
+ONE = ", 1 connection"
 COLUMNS = ["wall s", "CPU s", "MB/s", "gap ms", "switch ms", "command s", "wall / clear", "wall / TLS", "CPU / TLS", "spread of wall"]
 
 
@@ -29,9 +30,9 @@ class Pair:
     def __exit__(self, *exception):
         self._stack.close()
 
-    def _ours(self, cipher):
+    def _ours(self, cipher, connections=CHANNELS):
         with cpu.Frozen(self._peer.pids()):
-            return self._zone.migrate(cipher, CHANNELS)
+            return self._zone.migrate(cipher, connections)
 
     def _qemus(self, cipher, channels=CHANNELS):
         with cpu.Frozen([self._zone.machine()[1]]):
@@ -44,6 +45,7 @@ class Pair:
             members["qemu clear, one stream"] = lambda: self._qemus(None, 0)
         for cipher in ciphers:
             members[cipher] = lambda cipher=cipher: self._ours(cipher)
+            members[cipher + ONE] = lambda cipher=cipher: self._ours(cipher, 1)
             members[f"qemu {cipher}"] = lambda cipher=cipher: self._qemus(cipher)
         return context.rounds(rounds, members)
 
@@ -58,7 +60,7 @@ def table_of(title, answers, used):
     middle = {name: lib.middles(given) for name, given in answers.items()}
     clear = middle["qemu clear"]
     for name, here in middle.items():
-        tls = middle.get(f"qemu {name.removeprefix('qemu ')}", here)
+        tls = middle.get(f"qemu {name.removeprefix('qemu ').removesuffix(ONE)}", here)
         table.add(name, here["seconds"], here["cpu_seconds"], used * 1.048576 / here["seconds"], here["gap_ms"],
                   here["switch_ms"], here.get("command_seconds"), here["seconds"] / clear["seconds"], here["seconds"] / tls["seconds"],
                   here["cpu_seconds"] / tls["cpu_seconds"], lib.spread([answer["seconds"] for answer in answers[name]]))

@@ -1,5 +1,6 @@
 """The same through links of 1 and 10 Gbit/s (a token bucket at each host's wire), with the typical page mix: 40 % zeros,
-30 % words of a vocabulary as in text and code, 30 % incompressible (zones.MIXES)."""
+30 % words of a vocabulary as in text and code, 30 % incompressible (zones.MIXES). A zone of up to 2 GiB has one memory
+connection unless more are asked for, so the comparison by default is that one; QEMU has two channels."""
 import lib
 import moves
 import zones
@@ -19,5 +20,5 @@ def run(context):
             tables.append(table)
             if rate == "1gbit":
                 targets.at_most("1 Gbit/s: wall / QEMU's TLS",
-                                middle["aes-128-gcm"]["seconds"] / middle["qemu aes-128-gcm"]["seconds"], 0.5)
+                                middle["aes-128-gcm" + moves.ONE]["seconds"] / middle["qemu aes-128-gcm"]["seconds"], 0.5)
     return [*tables, targets.table]

@@ -18,6 +18,10 @@ def judge(middle, stops):
     targets.at_most("aes-128-gcm: CPU / QEMU's TLS", gcm["cpu_seconds"] / gcm_tls["cpu_seconds"], 0.6)
     targets.at_most("aes-128-ccm: wall / QEMU's TLS", ccm["seconds"] / ccm_tls["seconds"], 0.3)
     targets.at_most("aes-128-gcm: wall / QEMU's clear multifd", gcm["seconds"] / clear["seconds"], 1.5)
+    one, ccm_one = middle["aes-128-gcm" + moves.ONE], middle["aes-128-ccm" + moves.ONE]
+    targets.at_most("aes-128-gcm, 1 connection: wall / QEMU's TLS", one["seconds"] / gcm_tls["seconds"], 0.55)
+    targets.at_most("aes-128-gcm, 1 connection: CPU / QEMU's TLS", one["cpu_seconds"] / gcm_tls["cpu_seconds"], 0.6)
+    targets.at_most("aes-128-ccm, 1 connection: wall / QEMU's TLS", ccm_one["seconds"] / ccm_tls["seconds"], 0.3)
     local = lib.median([stop["gap_ms"] for stop in stops])
     targets.at_most("aes-128-gcm: gap beyond a local stop and go on, ms", gcm["gap_ms"] - local, 50)
     targets.at_most("the same at the switch alone, ms", gcm["switch_ms"] - local, 50)

@@ -101,7 +101,9 @@ Result<void> remove_identity(const Path& tree) {
         if (entry.path().filename().string().starts_with("ssh_host_")) KZ_CHECK(remove_file(entry.path()));
     }
     for (const char* file : {"etc/apt/apt.conf.d/99mmdebstrap", "var/lib/systemd/random-seed", "etc/hostname",
-                             "etc/.resolv.conf.systemd-resolved.bak", "var/lib/dbus/machine-id"})
+                             "etc/.resolv.conf.systemd-resolved.bak", "var/lib/dbus/machine-id",
+                             // Of the package ssl-cert, which many servers use by default.
+                             "etc/ssl/private/ssl-cert-snakeoil.key", "etc/ssl/certs/ssl-cert-snakeoil.pem"})
         KZ_CHECK(remove_file(tree / file));
     return write_file_atomic(tree / "etc/machine-id", "", 0444);
 }

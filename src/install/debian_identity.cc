@@ -135,6 +135,9 @@ Result<void> apply_identity(const InstallRequest& request, const RootFiles& root
     KZ_CHECK(add_users(request.profile.users, activity, tree, work));
     if (std::filesystem::exists(tree / "usr/bin/ssh-keygen"))
         KZ_CHECK(run_in_tree(tree, {"ssh-keygen", "-q", "-A"}, activity));
+    if (std::filesystem::exists(tree / "usr/sbin/make-ssl-cert"))
+        KZ_CHECK(
+            run_in_tree(tree, {"make-ssl-cert", "generate-default-snakeoil", "--force-overwrite"}, activity));
     return {};
 }
 

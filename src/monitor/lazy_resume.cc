@@ -15,6 +15,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTryAgain{1};
+constexpr std::chrono::milliseconds kGoingOnLook{5};
 // QEMU has all it needs, and only has to say so.
 constexpr std::chrono::seconds kShutTime{60};
 constexpr std::size_t kZerosAtOnce = 256;
@@ -283,8 +284,16 @@ Result<void> MemoryServer::try_again() {
         unreadable_.pop_back();
         KZ_CHECK(send_group(group, *bytes, std::nullopt));
     }
-    if (told_paused_ && actions_.goes_on()) told_paused_ = false;
+    if (told_paused_) let_guest_go_on();
     return {};
+}
+
+void MemoryServer::let_guest_go_on() {
+    if (!going_on_.valid()) going_on_ = std::async(std::launch::async, actions_.goes_on);
+    if (going_on_.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
+        told_paused_ = !going_on_.get();
+    else
+        next_try_ = steady_clock::now() + kGoingOnLook;
 }
 
 Result<void> MemoryServer::finish() {

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -32,12 +33,13 @@ namespace kz::monitor {
 
 class MemoryServer : public MemorySource {
   public:
-    // All are called on the server's thread, none after its destructor.
+    // All but goes_on are called on the server's thread, none after its destructor.
     struct Actions {
         // Part of the image cannot be read. The guest must be stopped, as far as that can be done while one
         // of its processors waits for a page.
         std::function<void(const Error&)> paused;
-        // All that was missing is there again. Fails when the guest cannot go on yet: it is called again.
+        // All that was missing is there again. Fails when the guest cannot go on yet: it is called again. On
+        // a thread of its own, since QEMU may want another page first; the destructor waits for it.
         std::function<Result<void>()> goes_on;
         // QEMU has everything. The image is not read any more.
         std::function<void()> all_in;
@@ -82,6 +84,7 @@ class MemoryServer : public MemorySource {
     Result<void> send_next_zeros();
     Result<void> set_aside(std::size_t group, const Error& error);
     Result<void> try_again();
+    void let_guest_go_on();
     void tell_paused(const Error& error);
     Result<void> finish();
     Result<void> send(ByteView bytes);
@@ -105,6 +108,7 @@ class MemoryServer : public MemorySource {
     std::vector<std::size_t> unreadable_;
     std::chrono::steady_clock::time_point next_try_;
     bool told_paused_ = false;
+    std::future<Result<void>> going_on_;  // Actions::goes_on while it is under way
     bool shut_ = false;
     Bytes out_;
 

@@ -40,7 +40,7 @@ void pause_guest(ZoneRun& run, const std::string& peer, const std::string& why) 
 }
 
 Result<void> continue_guest(ZoneRun& run) {
-    KZ_CHECK(run.continue_guest());
+    KZ_CHECK(run.continue_guest(Deadline::after(kStopTime)));
     run.log().info("the zone's memory comes again: the guest goes on");
     run.console().notice("resuming");
     run.show_memory({zone::Aux::post_copy});

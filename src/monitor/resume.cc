@@ -27,6 +27,7 @@ using std::chrono::steady_clock;
 
 constexpr std::chrono::hours kStreamTime{2};
 constexpr std::chrono::seconds kSocketTime{10};
+// QEMU does neither while one of its processors waits for a page.
 constexpr std::chrono::seconds kStopTime{5};
 // For the devices, which touch some of the memory.
 constexpr std::chrono::minutes kLoadTime{2};
@@ -124,7 +125,7 @@ MemoryServer::Actions serving_actions(ZoneRun& run, const std::shared_ptr<Resume
                         run.guest_stopped();
                 },
             .goes_on = [&run]() -> Result<void> {
-                KZ_CHECK(run.continue_guest());
+                KZ_CHECK(run.continue_guest(Deadline::after(kStopTime)));
                 run.log().info("the suspend image was read: the guest goes on");
                 run.console().notice("resuming");
                 return {};

@@ -287,18 +287,18 @@ void ZoneRun::drop_machine() {
 
 Result<void> ZoneRun::run_guest(bool begins) {
     KZ_CHECK(watch_machine());
-    KZ_CHECK(continue_guest(begins));
+    KZ_CHECK(continue_guest(Deadline::never(), begins));
     return set_runtime_state(zone::State::running, {});
 }
 
-Result<void> ZoneRun::continue_guest(bool begins) {
+Result<void> ZoneRun::continue_guest(Deadline patience, bool begins) {
     if (!keeper_) return fail(Errc::internal, "a guest was to run without a lease on its disk");
     KZ_CHECK(keeper_->clear_to_run(Deadline::after(kLeaseTime)));
     if (begins) {
         KZ_CHECK_CONTEXT(machine_->qmp().execute("cont"), "starting the guest");
         return {};
     }
-    KZ_CHECK_CONTEXT(let_run(Deadline::never()), "starting the guest");
+    KZ_CHECK_CONTEXT(let_run(patience), "starting the guest");
     return {};
 }
 

@@ -119,8 +119,8 @@ class ZoneRun {
     // The guest goes on, once the lease counts: `cont`, state running. `begins`: it has never run.
     Result<void> run_guest(bool begins = false);
     // The same without a change of the state: it was running, and is to go on. Also on a thread that holds no
-    // operation.
-    Result<void> continue_guest(bool begins = false);
+    // operation. After `patience` QEMU may still do it.
+    Result<void> continue_guest(Deadline patience = Deadline::never(), bool begins = false);
     // The machine gets its memory from there while it runs; until it has ended.
     void serve_memory(std::unique_ptr<MemorySource> source);
     // Returns when all memory is in; at once where nothing serves any. Errors: Errc::cancelled (interrupt()),
