@@ -78,7 +78,7 @@ class Kvm(LabCase):
         for here, there in (("node1", "node2"), ("node2", "node1")):
             self.zone.zoneadm("migrate", there, node=here)
             self.assertEqual(self.zone.state(there), ("running", ""))
-            self.assertTrue(nothing_left(self.zone, here))
+            wait_until(lambda: nothing_left(self.zone, here), "end of the zone's processes")
             with self.zone.console(there) as console:
                 # Its history goes along, so that the line before the move and those after it follow each other.
                 console.expect(f"count {last}\r*\n")

@@ -157,7 +157,7 @@ class LazyResume(LazyCase):
         self.boot_with_damage()
         self.zone.zoneadm("halt")
         self.assertEqual(self.zone.state(), ("installed", ""))
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.boot_afresh()
 
     def test_monitor_dies_with_half_the_memory(self):

@@ -82,7 +82,7 @@ class LiveMigration(LabCase):
         with Pinger(self.lab.client, self.zone.address) as pinger, TcpEcho(self.lab.client, self.zone.address) as echo:
             self.assertIn(self.move(), (self.messages(IMPORTING, *PREPARING, *MOVING),
                                         self.messages(EXISTING, *PREPARING, *MOVING)))
-            self.assertTrue(nothing_left(self.zone, self.here))
+            wait_until(lambda: nothing_left(self.zone, self.here), "end of the zone's processes")
             self.consoles.wait_ticks(100)
             source, target = self.here, self.there
             self.setUp()
@@ -152,7 +152,7 @@ class LiveMigration(LabCase):
         self.assertEqual(self.zone.state(), ("running", ""))
         self.assertEqual(self.zone.state(self.there), ("unknown", ""))
         self.assertFalse(self.lab.node(self.there).path("etc/zones/keys/ant1").exists())
-        self.assertTrue(nothing_left(self.zone, self.there))
+        wait_until(lambda: nothing_left(self.zone, self.there), "end of the zone's processes")
         self.assertEqual(self.host_data(), disk)
 
     def host_data(self):
@@ -236,7 +236,7 @@ class LiveMigration(LabCase):
         self.addCleanup(authorized.write_text, before)
         said = self.fails(self.there)
         self.assertRegex(said, "(?i)authori[sz]e")
-        self.assertTrue(nothing_left(self.zone, self.there))
+        wait_until(lambda: nothing_left(self.zone, self.there), "end of the zone's processes")
 
     def test_differing_configuration_is_named(self):
         if self.zone.state(self.there)[0] == "unknown":

@@ -133,7 +133,7 @@ class Life:
         for _ in range(2):
             self.zone.zoneadm("suspend")
             self.check_states(SUSPENDED, CONFIGURED)
-            self.assertTrue(nothing_left(self.zone, self.here))
+            wait_until(lambda: nothing_left(self.zone, self.here), "end of the zone's processes")
             self.assertTrue(self.has_image())
             self.zone.zoneadm("boot")
             self.check_states(RUNNING, CONFIGURED)

@@ -34,7 +34,7 @@ class Suspend(LabCase):
         self.console.expect(SUSPENDING)
         self.console.expect(HALTED)
         self.assertEqual(self.zone.state(), ("installed", "suspended"))
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
 
     def resume(self):
         self.zone.zoneadm("boot")
@@ -48,7 +48,7 @@ class Suspend(LabCase):
         for text in texts:
             self.assertIn(text, done.stderr)
         self.assertEqual(self.zone.state(), ("installed", "suspended"))
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
 
     def test_nothing_is_lost_or_repeated(self):
         for _ in range(3):

@@ -96,7 +96,7 @@ class Lease(StorageCase):
         self.assertRegex(self.zone.log("node1")[at:], r"zoneadmd\[\d+\]: error: the zone's machine was ended: .*storage")
         self.console.expect(HALTED)
         self.zone.wait_state("unavailable", "")
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.zone.zoneadm("attach")
         self.zone.boot()
 

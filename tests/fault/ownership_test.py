@@ -4,7 +4,7 @@ import re
 import shutil
 import unittest
 
-from harness import LabCase, Zone
+from harness import LabCase, Zone, wait_until
 from processes import nothing_left
 
 
@@ -71,7 +71,7 @@ class Ownership(LabCase):
         self.assertEqual(status, 1)
         self.check_in_use(said, "running")
         self.zone.wait_state("unavailable", node="node2")
-        self.assertTrue(nothing_left(self.zone, "node2"))
+        wait_until(lambda: nothing_left(self.zone, "node2"), "end of the zone's processes")
         status, said = self.zoneadm("node2", "boot")
         self.assertEqual(status, 1)
         self.assertIn("boot operation is invalid for unavailable zones.", said)
@@ -127,7 +127,7 @@ class Ownership(LabCase):
         self.assertEqual(status, 1)
         self.assertIn("no host data", said)
         self.zone.wait_state("unavailable", node="node1")
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.zone.zoneadm("attach", "-x", "initialize-hostdata")
         self.zone.zoneadm("boot")
 
@@ -137,7 +137,7 @@ class Ownership(LabCase):
         status, said = self.zoneadm("node1", "boot")
         self.assertEqual(status, 1)
         self.assertIn(str(self.zone.disk), said)
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         hidden.rename(self.zone.disk)
         if self.zone.state("node1")[0] == "unavailable":
             self.zone.zoneadm("attach")

@@ -65,7 +65,7 @@ class Owned(StorageCase):
         self.assertEqual(status, 1)
         self.check_in_use(said, self.zone, "node2")
         self.zone.wait_state("unavailable", "", "node1")
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.zone.wait_state("running", "", "node2")
 
 
@@ -235,7 +235,7 @@ class Iscsi(Cuts, Owned):
         before = hashlib.sha256(disk.read(0, BOOT_SIZE)).digest()
         self.refuses_damaged("boot")
         self.zone.wait_state("unavailable", "", "node1")
-        self.assertTrue(nothing_left(self.zone, "node1"))
+        wait_until(lambda: nothing_left(self.zone, "node1"), "end of the zone's processes")
         self.refuses_damaged("attach")
         self.refuses_damaged("attach", "-x", "force-takeover")
         self.assertEqual(hashlib.sha256(disk.read(0, BOOT_SIZE)).digest(), before, "something was written")
