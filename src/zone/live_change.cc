@@ -68,13 +68,13 @@ class Planner {
         compare_anets();
         compare_memory();
         compare_cpus();
-        std::ranges::stable_sort(plan_.changes, {}, &LiveChange::kind);
         return std::move(plan_);
     }
 
   private:
     void change(Kind kind, unsigned id, std::uint64_t value, std::string text) {
-        plan_.changes.push_back({kind, id, value, std::move(text)});
+        const auto behind = std::ranges::upper_bound(plan_.changes, kind, {}, &LiveChange::kind);
+        plan_.changes.insert(behind, {kind, id, value, std::move(text)});
     }
     void later(std::string text) { plan_.later.push_back(std::move(text)); }
 
