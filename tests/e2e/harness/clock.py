@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 STRAGGLERS = 3
-TICK = re.compile(r"tick (\d+) (\d+\.\d{3})$")
+TICK = re.compile(r"tick (\d+) (\d+\.\d{3})(?!\d)")
 
 
 @dataclass(frozen=True)
