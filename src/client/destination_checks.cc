@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "os/memory.h"
 #include "qemu/accel.h"
+#include "qemu/firmware.h"
 #include "storage/host_data.h"
 #include "store/boot_disk.h"
 
@@ -33,6 +34,7 @@ class Gatherer {
   private:
     void look_at_zone();
     void look_at_machine();
+    void look_at_firmware();
     void look_at_faults();
     void look_at_memory();
     void look_at_networks();
@@ -83,6 +85,7 @@ void Gatherer::look_at_machine() {
     }
     facts_.qemu_version = info->version.text();
     facts_.machines = info->q35_machines;
+    look_at_firmware();
     const uid_t uid = monitor::machine_uid(offer_.zone_uuid);
     const std::string wanted = offer_.accel.empty() ? config_.accel() : offer_.accel;
     const auto choice = qemu::choose_accel(wanted, qemu::gather_accel_facts(uid, uid, {}));
@@ -96,6 +99,18 @@ void Gatherer::look_at_machine() {
         facts_.cpu = *std::move(cpu);
     else
         facts_.cpu_problem = cpu.error().message();
+}
+
+// What boots afresh takes what is there.
+void Gatherer::look_at_firmware() {
+    if (!config_.uefi()) return;
+    const Result<void> found = [&]() -> Result<void> {
+        KZ_TRY(const qemu::Firmware here, qemu::find_uefi_firmware());
+        const std::uint64_t wanted = offer_.shape ? offer_.shape->firmware_bytes : here.bytes;
+        KZ_CHECK(qemu::firmware_of(true, wanted));
+        return {};
+    }();
+    if (!found) facts_.firmware_problem = found.error().message();
 }
 
 // Whether QEMU, which is no privileged user's process, may be told of the pages that its guest lacks.

@@ -8,10 +8,10 @@
 #include "client/locked_zone.h"
 #include "client/storage.h"
 #include "migrate/checks.h"
+#include "migrate/image_machine.h"
 #include "os/process.h"
 #include "store/boot_disk.h"
 #include "store/journal.h"
-#include "zone/live_change.h"
 #include "zone/names.h"
 #include "zonecfg/parse_export.h"
 
@@ -65,12 +65,8 @@ Result<std::unique_ptr<IncomingMove>> IncomingMove::begin(Client& client, std::s
     remove_stale_import(client.registry(), zone);
     KZ_TRY_CONTEXT(zone::Config config, zonecfg::parse_export(offer.configuration, zone),
                    "destination: the zone's configuration");
-    zone::Config live = config;
-    if (!offer.live.empty()) {
-        KZ_TRY_CONTEXT(const zone::Config part, zonecfg::parse_export(offer.live, zone),
-                       "destination: the running zone's configuration");
-        live = zone::with_machine_part(config, part);
-    }
+    KZ_TRY_CONTEXT(const zone::Config live, migrate::with_live_part(config, offer.live),
+                   "destination: the running zone's configuration");
     std::unique_ptr<IncomingMove> move(
         new IncomingMove(client, std::move(zone), std::move(offer), std::move(config)));
     move->received_ms_ = received;

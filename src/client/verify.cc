@@ -7,6 +7,7 @@
 #include "client/client.h"
 #include "monitor/machine.h"
 #include "qemu/accel.h"
+#include "qemu/firmware.h"
 #include "qemu/probe.h"
 #include "storage/suri.h"
 #include "storage/volume.h"
@@ -27,6 +28,9 @@ void check_machine(const zone::Config& config, const HostPaths& paths, std::vect
     if (!accel) return errors.push_back("accel: " + accel.error().message());
     if (const auto model = qemu::cpu_model_for(config.cpu_arch(), accel->accel); !model)
         errors.push_back("cpu-arch: " + model.error().message());
+    if (!config.uefi()) return;
+    if (const auto firmware = qemu::find_uefi_firmware(); !firmware)
+        errors.push_back("firmware: " + firmware.error().message());
 }
 
 void check_devices(const zone::Config& config, const HostPaths& paths, std::vector<std::string>& errors) {

@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "os/uuid.h"
+
 namespace kz::install {
 namespace {
 
@@ -22,6 +24,7 @@ constexpr std::size_t kHeaderSize = 92;
 constexpr std::uint64_t kAlignment = kMebibyte / kSectorSize;
 
 constexpr std::string_view kBiosBootType = "21686148-6449-6e6f-744e-656564454649";
+constexpr std::string_view kEspType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 // "Root partition of x86-64" of the Discoverable Partitions Specification.
 constexpr std::string_view kRootType = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
 
@@ -108,21 +111,39 @@ Result<DiskLayout> plan_disk(std::uint64_t usable_bytes) {
         return fail(Errc::invalid_argument, "the disk's size of {} bytes is not a multiple of 512",
                     usable_bytes);
     }
-    if (usable_bytes < 8 * kMebibyte) {
-        return fail(Errc::invalid_argument, "the disk has {} bytes; it needs 8 MiB at least", usable_bytes);
+    constexpr std::uint64_t kLeast = 24 * kMebibyte;
+    if (usable_bytes < kLeast) {
+        return fail(Errc::invalid_argument, "the disk has {} bytes; it needs {} MiB at least", usable_bytes,
+                    kLeast / kMebibyte);
     }
+    constexpr std::uint64_t kEspSectors = kEspBytes / kSectorSize;
     const std::uint64_t sectors = usable_bytes / kSectorSize;
     const std::uint64_t end = (sectors - kEntriesSectors - 1) / kAlignment * kAlignment;
-    return DiskLayout{sectors, kAlignment, 2 * kAlignment - 1, 2 * kAlignment, end - 1};
+    return DiskLayout{.sectors = sectors,
+                      .boot_first = kAlignment,
+                      .boot_last = 2 * kAlignment - 1,
+                      .esp_first = 2 * kAlignment,
+                      .esp_last = 2 * kAlignment + kEspSectors - 1,
+                      .root_first = 2 * kAlignment + kEspSectors,
+                      .root_last = end - 1};
 }
 
-Result<PartitionTable> encode_gpt(const DiskLayout& layout, std::string_view disk_uuid,
-                                  std::string_view boot_uuid, std::string_view root_uuid) {
-    KZ_TRY(const Guid disk, parse_guid(disk_uuid));
+Result<DiskUuids> random_disk_uuids() {
+    DiskUuids uuids;
+    for (std::string* const each : {&uuids.disk, &uuids.boot, &uuids.esp, &uuids.root}) {
+        KZ_TRY(*each, random_uuid());
+    }
+    return uuids;
+}
+
+Result<PartitionTable> encode_gpt(const DiskLayout& layout, const DiskUuids& uuids) {
+    KZ_TRY(const Guid disk, parse_guid(uuids.disk));
     Bytes entries(kEntriesSectors * kSectorSize);
-    KZ_CHECK(encode_gpt_entry(entries.data(), kBiosBootType, boot_uuid, layout.boot_first, layout.boot_last,
+    KZ_CHECK(encode_gpt_entry(entries.data(), kBiosBootType, uuids.boot, layout.boot_first, layout.boot_last,
                               "boot"));
-    KZ_CHECK(encode_gpt_entry(entries.data() + kEntrySize, kRootType, root_uuid, layout.root_first,
+    KZ_CHECK(encode_gpt_entry(entries.data() + kEntrySize, kEspType, uuids.esp, layout.esp_first,
+                              layout.esp_last, "esp"));
+    KZ_CHECK(encode_gpt_entry(entries.data() + 2 * kEntrySize, kRootType, uuids.root, layout.root_first,
                               layout.root_last, "root"));
     const std::uint64_t last = layout.sectors - 1;
     const Bytes header = encode_header(layout, disk, {1, last, 2}, entries);

@@ -1,8 +1,9 @@
-// The partition table of a zone's disk: one partition for the boot loader, one for the root. For the
-// installers.
+// The partition table of a zone's disk: a partition for the boot loader of each firmware, one for the root.
+// For the installers.
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/bytes.h"
@@ -18,13 +19,17 @@ struct DiskLayout {
     std::uint64_t sectors = 0;
     std::uint64_t boot_first = 0;
     std::uint64_t boot_last = 0;
+    std::uint64_t esp_first = 0;
+    std::uint64_t esp_last = 0;
     std::uint64_t root_first = 0;
     std::uint64_t root_last = 0;
 };
 
-// The boot loader gets 1 MiB at 1 MiB, the root the rest, to a multiple of 1 MiB. `usable_bytes` is what the
-// zone sees of its disk; the table's copy ends there, so that the host's own data behind it stays untouched.
-// Errors: Errc::invalid_argument when it is no multiple of 512 or below 8 MiB.
+// GRUB for BIOS gets 1 MiB at 1 MiB, the EFI system partition kEspBytes behind it, the root the rest, to a
+// multiple of 1 MiB. `usable_bytes` is what the zone sees of its disk; the table's copy ends there, so that
+// the host's own data behind it stays untouched. Errors: Errc::invalid_argument when it is no multiple of 512
+// or below 24 MiB.
+inline constexpr std::uint64_t kEspBytes = 14 * kMebibyte;
 Result<DiskLayout> plan_disk(std::uint64_t usable_bytes);
 
 struct PartitionTable {
@@ -32,9 +37,16 @@ struct PartitionTable {
     Bytes backup;                     // at byte backup_offset: entries, header (33 sectors)
     std::uint64_t backup_offset = 0;  // bytes
 };
-// The three UUIDs are texts as random_uuid() makes them. Errors: Errc::invalid_argument when one is not.
-Result<PartitionTable> encode_gpt(const DiskLayout& layout, std::string_view disk_uuid,
-                                  std::string_view boot_uuid, std::string_view root_uuid);
+// As random_uuid() makes them.
+struct DiskUuids {
+    std::string disk;
+    std::string boot;
+    std::string esp;
+    std::string root;
+};
+Result<DiskUuids> random_disk_uuids();
+// Errors: Errc::invalid_argument when a UUID is none.
+Result<PartitionTable> encode_gpt(const DiskLayout& layout, const DiskUuids& uuids);
 
 // One of a table's entries, 128 bytes. `type` and `own` are texts of UUIDs. Errors: Errc::invalid_argument.
 Result<void> encode_gpt_entry(Byte* out, std::string_view type, std::string_view own, std::uint64_t first,

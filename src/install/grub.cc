@@ -22,7 +22,29 @@ constexpr std::size_t kDriveCheck = 0x66;
 constexpr Byte kNop = 0x90;
 constexpr std::size_t kBlockList = 0x1f4;
 constexpr std::size_t kMaxImageSize = 8 * kMebibyte;
-constexpr std::string_view kGrubFolder = "/usr/lib/grub/i386-pc";
+constexpr std::string_view kBiosFolder = "/usr/lib/grub/i386-pc";
+constexpr std::string_view kEfiFolder = "/usr/lib/grub/x86_64-efi";
+
+Result<void> check_folder(const Path& some_file, std::string_view package) {
+    if (std::filesystem::exists(some_file)) return {};
+    return fail(Errc::not_found, "{} is missing; install the package {}", some_file.string(), package);
+}
+
+// `modules`: what it needs to find its disk.
+Result<void> make_image(std::string_view target, std::string_view folder, const Path& config,
+                        const Path& image, const std::vector<std::string>& modules, int cancel_fd) {
+    KZ_TRY(const std::string mkimage, find_tool("grub-mkimage"));
+    std::vector<std::string> command = {
+        mkimage, "-O", std::string(target), "-d", std::string(folder), "-c", config, "-p", "/boot/grub",
+        "-o",    image};
+    command.insert(command.end(), modules.begin(), modules.end());
+    command.insert(command.end(),
+                   {"part_gpt", "ext2", "search_fs_uuid", "linux", "normal", "serial", "terminal"});
+    CommandOptions options;
+    options.cancel_fd = cancel_fd;
+    KZ_CHECK(run_checked(std::move(command), options));
+    return {};
+}
 
 }  // namespace
 
@@ -52,24 +74,19 @@ Result<void> patch_core_image(Bytes& core_image, std::uint64_t core_sector, std:
 }
 
 Result<GrubImages> make_grub_images(std::string_view root_uuid, const Path& work_dir, int cancel_fd) {
-    const Path boot_path = Path(kGrubFolder) / "boot.img";
-    if (!std::filesystem::exists(boot_path)) {
-        return fail(Errc::not_found, "{} is missing; install the package grub-pc-bin", boot_path.string());
-    }
-    KZ_TRY(const std::string mkimage, find_tool("grub-mkimage"));
+    const Path boot_path = Path(kBiosFolder) / "boot.img";
+    KZ_CHECK(check_folder(boot_path, "grub-pc-bin"));
+    KZ_CHECK(check_folder(Path(kEfiFolder) / "moddep.lst", "grub-efi-amd64-bin"));
     const Path config_path = work_dir / "core.cfg";
     const Path core_path = work_dir / "core.img";
+    const Path efi_path = work_dir / "grub.efi";
     KZ_CHECK(write_file_atomic(
         config_path, fmt::format("search.fs_uuid {} root\nset prefix=($root)/boot/grub\n", root_uuid), 0600));
-    CommandOptions options;
-    options.cancel_fd = cancel_fd;
-    KZ_CHECK(run_checked({mkimage, "-O", "i386-pc", "-d", std::string(kGrubFolder), "-c", config_path, "-p",
-                          "/boot/grub", "-o", core_path, "biosdisk", "part_gpt", "ext2", "search_fs_uuid",
-                          "linux", "normal", "serial", "terminal"},
-                         options));
+    KZ_CHECK(make_image("i386-pc", kBiosFolder, config_path, core_path, {"biosdisk"}, cancel_fd));
+    KZ_CHECK(make_image("x86_64-efi", kEfiFolder, config_path, efi_path, {}, cancel_fd));
     KZ_TRY(const std::string boot, read_file(boot_path, kMaxImageSize));
     KZ_TRY(const std::string core, read_file(core_path, kMaxImageSize));
-    return GrubImages{{boot.begin(), boot.end()}, {core.begin(), core.end()}};
+    return GrubImages{{boot.begin(), boot.end()}, {core.begin(), core.end()}, efi_path};
 }
 
 std::string make_grub_config(std::string_view root_uuid, std::string_view kernel_arguments,

@@ -1,4 +1,5 @@
-// GRUB for a BIOS machine, put into a zone's disk without mounting it. For the installers.
+// GRUB, put into a zone's disk without mounting it: for BIOS in sectors of its own, for UEFI as the one
+// program that every such firmware starts from a disk. Both read one configuration. For the installers.
 #pragma once
 
 #include <string>
@@ -19,9 +20,11 @@ Result<void> embed_boot_image(MutableBytes disk_start, ByteView boot_image, std:
 // Errors: Errc::corrupt when it is no core.img, Errc::no_space when it has more than `room` bytes.
 Result<void> patch_core_image(Bytes& core_image, std::uint64_t core_sector, std::uint64_t room);
 
+// core and efi read /boot/grub/grub.cfg of the file system with the given UUID.
 struct GrubImages {
     Bytes boot;
-    Bytes core;  // reads /boot/grub/grub.cfg of the file system with the given UUID
+    Bytes core;
+    Path efi;  // a file in the work_dir
 };
 // Runs grub-mkimage in `work_dir`. Errors name the package that is missing.
 Result<GrubImages> make_grub_images(std::string_view root_uuid, const Path& work_dir, int cancel_fd);

@@ -10,12 +10,12 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "install/esp.h"
 #include "install/gpt.h"
 #include "install/grub.h"
 #include "install/tools.h"
 #include "os/file.h"
 #include "os/io.h"
-#include "os/uuid.h"
 
 namespace kz::install {
 namespace {
@@ -80,30 +80,43 @@ Result<void> make_root_file_system(const RootDisk& what, const DiskLayout& layou
     return std::unexpected(std::move(made).error());
 }
 
-// Everything before the root partition, and the table's copy at the end. The first sector goes last: a disk
-// whose installation was cut short does not boot.
-Result<void> write_boot_area(int disk, const DiskLayout& layout, const PartitionTable& table,
-                             GrubImages images) {
-    Bytes start(layout.root_first * kSectorSize);
-    std::ranges::copy(table.primary, start.begin());
-    const std::uint64_t boot_offset = layout.boot_first * kSectorSize;
-    const std::uint64_t boot_size = (layout.boot_last + 1 - layout.boot_first) * kSectorSize;
-    KZ_CHECK(patch_core_image(images.core, layout.boot_first, boot_size));
-    std::ranges::copy(images.core, start.begin() + static_cast<std::ptrdiff_t>(boot_offset));
-    KZ_CHECK(embed_boot_image(start, images.boot, layout.boot_first));
-    KZ_CHECK_CONTEXT(write_at(disk, table.backup, table.backup_offset), "writing the disk");
-    KZ_CHECK_CONTEXT(write_at(disk, ByteView(start).subspan(kSectorSize), kSectorSize), "writing the disk");
-    if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
-    KZ_CHECK_CONTEXT(write_at(disk, ByteView(start).first(kSectorSize), 0), "writing the disk");
-    if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
-    return {};
+// What is written in front of the root partition.
+struct BootArea {
+    PartitionTable table;
+    GrubImages grub;
+    Bytes esp;
+};
+
+Result<BootArea> make_boot_area(const RootDisk& what, const DiskLayout& layout, const Path& work_dir,
+                                const Activity& activity) {
+    KZ_TRY(const DiskUuids uuids, random_disk_uuids());
+    BootArea area;
+    KZ_TRY(area.table, encode_gpt(layout, uuids));
+    KZ_TRY(area.grub, make_grub_images(what.root_uuid, work_dir, activity.cancel_fd));
+    KZ_TRY(area.esp, make_esp({{"BOOTX64.EFI", area.grub.efi}}, work_dir, activity));
+    return area;
 }
 
-Result<PartitionTable> new_partition_table(const DiskLayout& layout) {
-    KZ_TRY(const std::string disk_uuid, random_uuid());
-    KZ_TRY(const std::string boot_uuid, random_uuid());
-    KZ_TRY(const std::string partition_uuid, random_uuid());
-    return encode_gpt(layout, disk_uuid, boot_uuid, partition_uuid);
+// The first sector goes last: a disk whose installation was cut short does not boot.
+Result<void> write_boot_area(int disk, const DiskLayout& layout, BootArea area) {
+    Bytes start(layout.esp_first * kSectorSize);
+    std::ranges::copy(area.table.primary, start.begin());
+    const std::uint64_t boot_offset = layout.boot_first * kSectorSize;
+    const std::uint64_t boot_size = (layout.boot_last + 1 - layout.boot_first) * kSectorSize;
+    KZ_CHECK(patch_core_image(area.grub.core, layout.boot_first, boot_size));
+    std::ranges::copy(area.grub.core, start.begin() + static_cast<std::ptrdiff_t>(boot_offset));
+    KZ_CHECK(embed_boot_image(start, area.grub.boot, layout.boot_first));
+    const auto write = [&](ByteView bytes, std::uint64_t offset) -> Result<void> {
+        KZ_CHECK_CONTEXT(write_at(disk, bytes, offset), "writing the disk");
+        return {};
+    };
+    KZ_CHECK(write(area.table.backup, area.table.backup_offset));
+    KZ_CHECK(write(area.esp, layout.esp_first * kSectorSize));
+    KZ_CHECK(write(ByteView(start).subspan(kSectorSize), kSectorSize));
+    if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
+    KZ_CHECK(write(ByteView(start).first(kSectorSize), 0));
+    if (::fsync(disk) != 0) return fail_errno(errno, "writing the disk");
+    return {};
 }
 
 }  // namespace
@@ -116,15 +129,14 @@ Result<void> check_root_disk(const Path& disk, std::uint64_t usable_bytes) {
 
 Result<void> write_root_disk(const RootDisk& what, const Path& work_dir, const Activity& activity) {
     KZ_TRY(const DiskLayout layout, plan_disk(what.usable_bytes));
-    KZ_TRY(GrubImages images, make_grub_images(what.root_uuid, work_dir, activity.cancel_fd));
+    KZ_TRY(BootArea boot_area, make_boot_area(what, layout, work_dir, activity));
     activity.say("Writing the disk");
     KZ_CHECK(activity.check());
     // Closed again: mke2fs wants a block device for itself.
-    KZ_CHECK(clear(what.disk, what.usable_bytes, layout.root_first * kSectorSize));
+    KZ_CHECK(clear(what.disk, what.usable_bytes, layout.esp_first * kSectorSize));
     KZ_CHECK(make_root_file_system(what, layout, activity));
     KZ_TRY(const UniqueFd disk, open_disk(what.disk, what.usable_bytes));
-    KZ_TRY(const PartitionTable table, new_partition_table(layout));
-    return write_boot_area(disk.get(), layout, table, std::move(images));
+    return write_boot_area(disk.get(), layout, std::move(boot_area));
 }
 
 }  // namespace kz::install

@@ -1,4 +1,4 @@
-// A zone's disk from a tree of files: GPT, GRUB, one ext4 root. For the installers.
+// A zone's disk from a tree of files: GPT, GRUB for BIOS and for UEFI, one ext4 root. For the installers.
 //
 // Nothing is mounted: mke2fs copies the tree, and the boot loader's images are put in their places.
 #pragma once

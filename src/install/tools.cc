@@ -12,22 +12,13 @@
 namespace kz::install {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kPackages = {{
-    {"apt-cache", "apt"},
-    {"apt-config", "apt"},
-    {"apt-get", "apt"},
-    {"chroot", "coreutils"},
-    {"debugfs", "e2fsprogs"},
-    {"dpkg-deb", "dpkg"},
-    {"e2fsck", "e2fsprogs"},
-    {"gzip", "gzip"},
-    {"grub-mkimage", "grub-common"},
-    {"mke2fs", "e2fsprogs"},
-    {"qemu-img", "qemu-utils"},
-    {"setpriv", "util-linux"},
-    {"tar", "tar"},
-    {"tune2fs", "e2fsprogs"},
-    {"unshare", "util-linux"},
+constexpr std::array<std::pair<std::string_view, std::string_view>, 19> kPackages = {{
+    {"apt-cache", "apt"},    {"apt-config", "apt"},      {"apt-get", "apt"},
+    {"chroot", "coreutils"}, {"debugfs", "e2fsprogs"},   {"dpkg-deb", "dpkg"},
+    {"e2fsck", "e2fsprogs"}, {"gzip", "gzip"},           {"grub-mkimage", "grub-common"},
+    {"mcopy", "mtools"},     {"mformat", "mtools"},      {"mke2fs", "e2fsprogs"},
+    {"mmd", "mtools"},       {"qemu-img", "qemu-utils"}, {"setpriv", "util-linux"},
+    {"tar", "tar"},          {"tune2fs", "e2fsprogs"},   {"unshare", "util-linux"},
     {"xz", "xz-utils"},
 }};
 

@@ -36,7 +36,7 @@ std::string listed(const std::vector<std::string>& names) {
 // What differs only here does not change the machine.
 bool changes_machine(const std::string& difference) {
     return std::ranges::any_of(
-        std::initializer_list<std::string_view>{"cpu-arch:", "accel:", "machine:", "hostid:"},
+        std::initializer_list<std::string_view>{"cpu-arch:", "accel:", "machine:", "firmware:", "hostid:"},
         [&](std::string_view key) { return difference.starts_with(key); });
 }
 
@@ -118,6 +118,8 @@ void machine(const Offer& offer, const zone::Config& config, const HostFacts& fa
             fmt::format("destination: QEMU {} there has no machine type '{}'", facts.qemu_version, wanted));
     }
     if (!facts.accel_problem.empty()) out.errors.push_back("destination: " + facts.accel_problem);
+    if (!facts.firmware_problem.empty())
+        out.errors.push_back("destination: firmware: " + facts.firmware_problem);
     const auto here = version_numbers(offer.facts.qemu_version);
     const auto there = version_numbers(facts.qemu_version);
     if (has_memory_to_move(offer) && !here.empty() && there < here) {

@@ -35,6 +35,7 @@ struct HostFacts {
     std::vector<std::string> machines{};
     std::string accel{};  // that the zone would run under
     std::string accel_problem{};
+    std::string firmware_problem{};
     std::string cpu_problem{};
     std::string post_copy_problem{};  // why a guest here could not run without all its memory
     qemu::CpuModels cpu{};

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "crypto/hash.h"
+#include "qemu/firmware.h"
 #include "zone/export.h"
 #include "zone/live_change.h"
 #include "zonecfg/parse_export.h"
@@ -35,8 +36,7 @@ std::optional<std::string_view> entry(const image::ImageInfo& info, std::string_
 Result<zone::Config> config_of(const image::ImageInfo& info, const zone::Config& stored) {
     const auto live = entry(info, kLive);
     if (!live || entry(info, kStored) != digest_of(stored)) return stored;
-    KZ_TRY(const zone::Config part, zonecfg::parse_export(*live, stored.name()));
-    return zone::with_machine_part(stored, part);
+    return with_live_part(stored, *live);
 }
 
 }  // namespace
@@ -88,12 +88,20 @@ std::string live_part(const zone::Config& live, const zone::Config& stored) {
     return text == part_text(stored) ? std::string() : text;
 }
 
+Result<zone::Config> with_live_part(const zone::Config& stored, std::string_view text) {
+    if (text.empty()) return stored;
+    KZ_TRY(const zone::Config part, zonecfg::parse_export(text, stored.name()));
+    return zone::with_machine_part(stored, part);
+}
+
 qemu::ShapeWishes shape_wishes(const zone::Config& config) {
     qemu::ShapeWishes wishes{.memory_bytes = config.memory_bytes(),
                              .cpus = config.cpu_count(),
                              .host_cpus = std::max(1U, std::thread::hardware_concurrency()),
                              .highest_disk = {},
                              .highest_nic = {}};
+    // Where there is none the machine does not start, and says why.
+    if (config.uefi()) wishes.firmware_bytes = qemu::find_uefi_firmware().value_or(qemu::Firmware{}).bytes;
     for (const zone::Device& device : config.devices())
         wishes.highest_disk = std::max(wishes.highest_disk.value_or(0), device.id);
     for (const zone::Anet& anet : config.anets())

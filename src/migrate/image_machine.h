@@ -13,6 +13,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "image/info.h"
@@ -38,6 +39,8 @@ std::string machine_mismatch(const image::ImageInfo& info, const zone::Config& c
 
 // The machine's part of `live` as export text; empty where it is that of `stored`.
 std::string live_part(const zone::Config& live, const zone::Config& stored);
+// The other way: what a zone runs with, of which live_part() made that text.
+Result<zone::Config> with_live_part(const zone::Config& stored, std::string_view text);
 
 // For a machine of that configuration on this host.
 qemu::ShapeWishes shape_wishes(const zone::Config& config);

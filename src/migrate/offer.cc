@@ -117,10 +117,7 @@ Result<Offer> Offer::from_json(const Json& json) {
     KZ_TRY(offer.cipher, crypto::parse_cipher(cipher));
     KZ_TRY(auto live, from_peer(json_optional_text(json, "live")));
     offer.live = std::move(live).value_or("");
-    KZ_TRY(const Json* shape, from_peer(json_optional_object(json, "shape")));
-    if (shape != nullptr) {
-        KZ_TRY(offer.shape, from_peer(qemu::MachineShape::from_json(*shape)));
-    }
+    KZ_TRY(offer.shape, from_peer(qemu::optional_shape(json)));
     KZ_TRY(const Json* facts, from_peer(json_optional_object(json, "facts")));
     if (facts == nullptr) return fail(Errc::protocol, "the other host did not send the facts of its zone");
     KZ_TRY(offer.facts, SourceFacts::from_json(*facts));

@@ -1,12 +1,11 @@
 #include "monitor/incoming.h"
 
+#include "migrate/image_machine.h"
 #include "monitor/carried_stream.h"
-#include "monitor/live_record.h"
 #include "monitor/stream_channels.h"
 #include "qemu/migration.h"
 #include "qemu/postcopy.h"
 #include "store/journal.h"
-#include "zone/live_change.h"
 
 namespace kz::monitor {
 namespace {
@@ -69,15 +68,9 @@ Result<Json> Incoming::boot(const Json& request) {
     KZ_TRY(const std::string migration_id, json_text(request, "migration_id"));
     KZ_TRY(const std::string source, json_text(request, "source"));
     KZ_TRY(const auto live, json_optional_text(request, "live"));
-    if (live) {
-        KZ_TRY(const zone::Config part, read_live_config(*live, run_.config()));
-        run_.become(zone::with_machine_part(run_.config(), part));
-    }
-    KZ_TRY(const Json* const shape_json, json_optional_object(request, "shape"));
-    std::optional<qemu::MachineShape> shape = run_.first_shape();
-    if (shape_json != nullptr) {
-        KZ_TRY(shape, qemu::MachineShape::from_json(*shape_json));
-    }
+    KZ_TRY(zone::Config config, migrate::with_live_part(run_.config(), live.value_or("")));
+    run_.become(std::move(config));
+    KZ_TRY(const auto shape, qemu::optional_shape(request));
     KZ_CHECK(run_.open_disk());
     // What an earlier stay on this host left is not what this machine wrote; the source sends that along.
     run_.console().expect_history();
@@ -89,7 +82,7 @@ Result<Json> Incoming::boot(const Json& request) {
                                       .machine_type = machine_type,
                                       .accel = accel,
                                       .incoming = true,
-                                      .shape = shape});
+                                      .shape = shape.value_or(run_.first_shape())});
     cipher_ = cipher;
     if (request.contains("post_copy")) {
         KZ_TRY(post_copy_allowed_, json_bool(request, "post_copy"));

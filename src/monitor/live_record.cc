@@ -27,10 +27,7 @@ Result<zone::Config> live_config(const store::RuntimeRecord& runtime, const zone
 }
 
 Result<std::optional<qemu::MachineShape>> recorded_shape(const store::RuntimeRecord& runtime) {
-    KZ_TRY(const Json* const shape, json_optional_object(runtime.details, "shape"));
-    if (shape == nullptr) return std::nullopt;
-    KZ_TRY(const qemu::MachineShape known, qemu::MachineShape::from_json(*shape));
-    return known;
+    return qemu::optional_shape(runtime.details);
 }
 
 }  // namespace kz::monitor

@@ -16,6 +16,7 @@
 #include "os/socket.h"
 #include "os/zone_daemon.h"
 #include "qemu/accel.h"
+#include "qemu/firmware.h"
 #include "qemu/probe.h"
 
 namespace kz::monitor {
@@ -208,6 +209,8 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
                    : !request.config.machine().empty() ? request.config.machine()
                                                        : info.newest_q35();
     spec.accel = accel.accel;
+    KZ_TRY_CONTEXT(spec.firmware, qemu::firmware_of(request.config.uefi(), request.shape.firmware_bytes),
+                   "firmware");
     KZ_TRY(spec.cpu_model, qemu::cpu_model_for(request.config.cpu_arch(), accel.accel));
     spec.cpus = request.config.cpu_count();
     spec.layout = request.shape.layout;
@@ -303,7 +306,7 @@ Result<UniqueFd> Machine::connect_serial() const {
 }
 
 Result<UniqueFd> Machine::connect_port(std::string_view socket) const {
-    if (layout_ < qemu::kAgentLayout) return UniqueFd();
+    if (layout_ < qemu::kLiveLayout) return UniqueFd();
     return unix_connect(folder_.parent_path() / socket, Deadline::after(kStartTime));
 }
 

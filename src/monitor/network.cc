@@ -128,7 +128,7 @@ Result<ConnectedNic> connect_nic(const zone::Config& config, const zone::Anet& a
                    fmt::format("anet {}", anet.id));
     connected.tap = std::move(tap.fd);
     connected.tap_name = std::move(tap.name);
-    connected.wire.emplace(fmt::format("net{}", anet.id), std::move(copy), std::move(frames));
+    connected.wire.emplace(qemu::nic_id(anet.id), std::move(copy), std::move(frames));
     return connected;
 }
 

@@ -24,10 +24,6 @@ constexpr std::uint64_t kLeastMemory = 64ULL << 20;
 constexpr std::uint64_t kLeastShare = 8;
 constexpr std::uint64_t kMemoryStep = 2ULL << 20;
 
-std::string nic_of(unsigned id) {
-    return fmt::format("net{}", id);
-}
-
 template <typename Each>
 Each with_id(const std::vector<Each>& all, unsigned id) {
     return *std::ranges::find(all, id, &Each::id);
@@ -100,7 +96,7 @@ Result<zone::LivePlan> Reconfiguration::make_plan(bool strict) {
     KZ_TRY(const std::string accel, json_text(run_.runtime().details, "accel"));
     zone::LivePlan plan = zone::plan_live_changes(run_.config(), wanted_,
                                                   {.boot_memory = shape.memory_bytes,
-                                                   .has_balloon = shape.layout >= 2,
+                                                   .has_balloon = shape.layout >= qemu::kLiveLayout,
                                                    .max_cpus = shape.max_cpus,
                                                    // QEMU's TCG keeps using a processor that has gone, and
                                                    // crashes at the next device that comes or goes.
@@ -115,7 +111,7 @@ Result<zone::LivePlan> Reconfiguration::make_plan(bool strict) {
 
 Result<void> Reconfiguration::check_rewiring(unsigned id) const {
     KZ_TRY(const AnetConnection then, connection_of(with_id(wanted_.anets(), id)));
-    if (then.bridge.empty() || run_.tap_of(nic_of(id)).empty())
+    if (then.bridge.empty() || run_.tap_of(qemu::nic_id(id)).empty())
         return fail(Errc::unsupported,
                     "anet {}: between a bridge and user-mode networking it changes only at a boot", id);
     return {};
@@ -180,19 +176,19 @@ Result<void> Reconfiguration::add_anet(unsigned id) {
     KZ_CHECK_CONTEXT(qemu::plug_nic(qmp(), connected.nic, connected.tap ? connected.tap->get() : -1),
                      fmt::format("anet {}", id));
     if (connected.wire) run_.machine()->add_wire(std::move(*connected.wire));
-    return run_.record_tap(nic_of(id), connected.tap_name);
+    return run_.record_tap(qemu::nic_id(id), connected.tap_name);
 }
 
 Result<void> Reconfiguration::remove_anet(unsigned id) {
     KZ_CHECK(unplugged(qemu::unplug_nic(qmp(), id, Deadline::after(kGuestTime), run_.interrupt().fd()),
                        fmt::format("anet {}", id)));
-    run_.machine()->drop_wire(nic_of(id));
-    return run_.record_tap(nic_of(id), "");
+    run_.machine()->drop_wire(qemu::nic_id(id));
+    return run_.record_tap(qemu::nic_id(id), "");
 }
 
 // The guest sees nothing of it but what comes over the wire. Where it fails, the wire is what it was.
 Result<void> Reconfiguration::rewire_anet(unsigned id) {
-    const std::string tap = run_.tap_of(nic_of(id));
+    const std::string tap = run_.tap_of(qemu::nic_id(id));
     const auto connect_as_in = [&](const zone::Config& config) -> Result<void> {
         const zone::Anet& anet = with_id(config.anets(), id);
         KZ_TRY(const AnetConnection connection, connection_of(anet));
@@ -313,8 +309,8 @@ Result<void> take_away(ZoneRun& run, const qemu::LeftDevice& left) {
     run.log().info("the guest has given up {} {}", disk ? "device" : "anet", left.index);
     KZ_CHECK(qemu::clean_up(run.machine()->qmp(), left));
     if (!disk) {
-        run.machine()->drop_wire(nic_of(left.index));
-        KZ_CHECK(run.record_tap(nic_of(left.index), ""));
+        run.machine()->drop_wire(qemu::nic_id(left.index));
+        KZ_CHECK(run.record_tap(qemu::nic_id(left.index), ""));
     }
     return run.set_config(zone::with_change(run.config(), run.config(), change));
 }

@@ -17,7 +17,6 @@ std::string disk_file_id(unsigned index);
 std::string chap_secret_id(unsigned index);
 unsigned disk_fdset(unsigned index);
 std::string disk_port_id(unsigned index);
-std::string nic_id(unsigned index);
 std::string nic_backend_id(unsigned index);
 std::string nic_port_id(unsigned index);
 

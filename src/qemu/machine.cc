@@ -89,6 +89,7 @@ void add_board(const MachineSpec& spec, const QemuInfo& qemu, Arguments& out) {
 }
 
 void add_boot(const MachineSpec& spec, Arguments& out) {
+    if (!spec.firmware.empty()) out.add("-bios", spec.firmware);
     if (spec.kernel.empty()) return;
     out.add("-kernel", spec.kernel);
     if (!spec.initrd.empty()) out.add("-initrd", spec.initrd);
@@ -102,7 +103,7 @@ void add_listener(std::string_view id, int fd, Arguments& out) {
 }
 
 void add_agent_ports(const MachineSpec& spec, Arguments& out) {
-    if (spec.layout < kAgentLayout) return;
+    if (spec.layout < kLiveLayout) return;
     const auto add = [&](std::string_view id, std::string_view name, unsigned number, int fd) {
         add_listener(id, fd, out);
         out.device({{"driver", "virtserialport"},
@@ -195,9 +196,8 @@ void add_nic(const NicSpec& nic, Arguments& out) {
     out.device(nic_device(nic));
 }
 
-// Of the layout 2.
 void add_balloon_and_watchdog(const MachineSpec& spec, Arguments& out) {
-    if (spec.layout < 2) return;
+    if (spec.layout < kLiveLayout) return;
     out.device({{"driver", "virtio-balloon-pci"},
                 {"id", "balloon0"},
                 {"bus", "pcie.0"},

@@ -45,7 +45,8 @@ inline constexpr unsigned kMaxNics = 16;
 inline constexpr unsigned kMaxCpus = 255;
 // What zones that boot get; see above.
 inline constexpr unsigned kNewestLayout = 2;
-inline constexpr unsigned kAgentLayout = 2;  // the first that has agent ports
+// The first that has agent ports and can be changed while it runs.
+inline constexpr unsigned kLiveLayout = 2;
 
 // A disk that QEMU reaches by its own initiator.
 struct IscsiDisk {
@@ -112,6 +113,8 @@ struct MachineSpec {
     std::string initrd;
     std::string append;
 
+    Path firmware;  // UEFI (firmware.h); empty: BIOS
+
     bool incoming = false;
 
     // Listening unix sockets, in the child; all but qmp may be left out with -1: console (hvc0), serial
@@ -125,6 +128,9 @@ struct MachineSpec {
 
     bool sandbox = true;
 };
+
+// The device of a nic, and of what is recorded of it: "net0".
+std::string nic_id(unsigned index);
 
 // "/proc/self/fd/7"
 std::string inherited_path(int fd);

@@ -45,7 +45,7 @@ Result<void> check_board(const MachineSpec& spec, const QemuInfo& qemu) {
     if (spec.layout == 0 || spec.layout > kNewestLayout)
         return fail(Errc::unsupported, "a machine of layout {}; up to {} are known", spec.layout,
                     kNewestLayout);
-    if (spec.max_cpus > kMaxCpus || (spec.layout < 2 && spec.max_cpus > spec.cpus))
+    if (spec.max_cpus > kMaxCpus || (spec.layout < kLiveLayout && spec.max_cpus > spec.cpus))
         return fail(Errc::invalid_argument, "room for {} CPUs is not possible", spec.max_cpus);
     if (spec.memory_bytes == 0 || spec.memory_bytes % kMiB != 0)
         return fail(Errc::invalid_argument, "memory must be a multiple of 1 MiB");

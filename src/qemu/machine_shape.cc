@@ -35,20 +35,32 @@ Result<MachineShape> MachineShape::from_json(const Json& json) {
     KZ_TRY(shape.max_cpus, number_up_to(json, "max_cpus", kMaxCpus));
     KZ_TRY(shape.disk_ports, number_up_to(json, "disk_ports", kMaxDisks));
     KZ_TRY(shape.nic_ports, number_up_to(json, "nic_ports", kMaxNics));
+    if (json.contains("firmware")) {
+        KZ_TRY(shape.firmware_bytes, json_u64(json, "firmware"));
+    }
     return shape;
 }
 
 Json MachineShape::to_json() const {
-    return {{"layout", layout},
-            {"memory", memory_bytes},
-            {"max_cpus", max_cpus},
-            {"disk_ports", disk_ports},
-            {"nic_ports", nic_ports}};
+    Json json{{"layout", layout},
+              {"memory", memory_bytes},
+              {"max_cpus", max_cpus},
+              {"disk_ports", disk_ports},
+              {"nic_ports", nic_ports}};
+    if (firmware_bytes > 0) json["firmware"] = firmware_bytes;
+    return json;
+}
+
+Result<std::optional<MachineShape>> optional_shape(const Json& object) {
+    KZ_TRY(const Json* const shape, json_optional_object(object, "shape"));
+    if (shape == nullptr) return std::nullopt;
+    KZ_TRY(const MachineShape known, MachineShape::from_json(*shape));
+    return known;
 }
 
 unsigned disk_queues(const MachineShape& shape) {
     constexpr unsigned kMost = 4;
-    return shape.layout < 2 ? 0 : std::min(shape.max_cpus, kMost);
+    return shape.layout < kLiveLayout ? 0 : std::min(shape.max_cpus, kMost);
 }
 
 MachineShape roomy_shape(const ShapeWishes& wishes) {
@@ -57,7 +69,8 @@ MachineShape roomy_shape(const ShapeWishes& wishes) {
             .memory_bytes = wishes.memory_bytes,
             .max_cpus = std::min(kMaxCpus, std::max(wishes.cpus, cpus)),
             .disk_ports = ports_for(wishes.highest_disk, kSpareDisks, kLeastDiskPorts, kMaxDisks),
-            .nic_ports = ports_for(wishes.highest_nic, kSpareNics, kLeastNicPorts, kMaxNics)};
+            .nic_ports = ports_for(wishes.highest_nic, kSpareNics, kLeastNicPorts, kMaxNics),
+            .firmware_bytes = wishes.firmware_bytes};
 }
 
 MachineShape first_shape(const ShapeWishes& wishes) {

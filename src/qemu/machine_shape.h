@@ -2,7 +2,7 @@
 // the same wherever the machine goes on: recorded with the run, in suspend images, and sent along by a
 // migration.
 //
-// As JSON: {"layout", "memory", "max_cpus", "disk_ports", "nic_ports"}.
+// As JSON: {"layout", "memory", "max_cpus", "disk_ports", "nic_ports"}, and "firmware" where it is not BIOS.
 #pragma once
 
 #include "base/json.h"
@@ -16,6 +16,7 @@ struct MachineShape {
     unsigned max_cpus = 1;
     unsigned disk_ports = 4;
     unsigned nic_ports = 2;
+    std::uint64_t firmware_bytes = 0;  // UEFI (firmware.h) of that size; 0: BIOS
 
     bool operator==(const MachineShape&) const = default;
 
@@ -23,6 +24,9 @@ struct MachineShape {
     static Result<MachineShape> from_json(const Json& json);
     Json to_json() const;
 };
+
+// The member "shape"; nothing where there is none. Errors: as MachineShape::from_json().
+Result<std::optional<MachineShape>> optional_shape(const Json& object);
 
 // DiskSpec::queues of its disks.
 unsigned disk_queues(const MachineShape& shape);
@@ -35,6 +39,7 @@ struct ShapeWishes {
     unsigned host_cpus = 1;
     std::optional<unsigned> highest_disk;
     std::optional<unsigned> highest_nic;
+    std::uint64_t firmware_bytes = 0;
 };
 MachineShape roomy_shape(const ShapeWishes& wishes);
 // Of a machine that was started before shapes were recorded.

@@ -83,6 +83,7 @@ class Config {
     std::string kernel() const;
     std::string initrd() const;
     std::string cpu_arch() const;
+    bool uefi() const;  // the firmware; else BIOS
 
     // In boot order: by bootpri, then id; those without bootpri follow by id.
     std::vector<Device> devices() const;

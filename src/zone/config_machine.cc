@@ -55,6 +55,10 @@ std::string Config::machine() const {
     return global("machine").value_or("");
 }
 
+bool Config::uefi() const {
+    return global("firmware") == "uefi";
+}
+
 std::string Config::kernel() const {
     return global("kernel").value_or("");
 }

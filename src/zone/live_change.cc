@@ -10,8 +10,8 @@ namespace {
 
 using Kind = LiveChange::Kind;
 
-constexpr std::array<std::string_view, 7> kMachineGlobals{"hostid",  "bootargs", "cpu-arch", "accel",
-                                                          "machine", "kernel",   "initrd"};
+constexpr std::array<std::string_view, 8> kMachineGlobals{"hostid",  "bootargs", "cpu-arch", "accel",
+                                                          "machine", "firmware", "kernel",   "initrd"};
 constexpr std::array<std::string_view, 6> kMachineTypes{"anet",        "net",           "device",
                                                         "virtual-cpu", "dedicated-cpu", "capped-memory"};
 // Of an anet: what the host does with its wire. The rest is the guest's device, or has no effect.

@@ -76,6 +76,7 @@ constexpr std::array kGlobals = std::to_array<PropertySpec>({
      .no_effect = true},
     {.name = "accel", .check = check_choice, .hint = "auto, kvm or tcg", .choices = "auto|kvm|tcg"},
     {.name = "machine", .check = check_word, .hint = "a machine type of QEMU, such as pc-q35-7.2"},
+    {.name = "firmware", .check = check_choice, .hint = "bios or uefi", .choices = "bios|uefi"},
     {.name = "kernel", .check = check_path, .hint = "the full path of a kernel image on this host"},
     {.name = "initrd", .check = check_path, .hint = "the full path of an initial RAM disk on this host"},
 });

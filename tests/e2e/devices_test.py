@@ -228,8 +228,7 @@ class Guests(LabCase):
 
     def setUp(self):
         self.console = self.enterContext(self.zone.console())
-        self.console.terminal.send_line("")
-        self.console.wait_prompt()
+        fresh_prompt(self.console)
 
     def reboot(self):
         self.zone.zoneadm("reboot")

@@ -15,7 +15,7 @@ from harness.kernels import second_kernel
 from harness.packages import default_cache, ensure_base
 
 BOOT = 500  # seconds, at most: a Debian under TCG on a machine that is busy with other things
-ROOT_OFFSET = 2 * 1024 * 1024
+ROOT_OFFSET = 16 * 1024 * 1024
 
 PROFILE = """#cloud-config
 hostname: debian1

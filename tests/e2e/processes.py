@@ -39,21 +39,27 @@ class ZoneProcess:
         except OSError:
             return []
 
-    def kill(self, number=signal.SIGKILL):
-        """By force, and waits until it is gone."""
+    def send(self, number):
         if is_process(self.pid, self.started):
             os.kill(self.pid, number)
+
+    def wait(self):
+        """Until it is gone."""
         wait_until(lambda: not self.alive(), f"end of process {self.pid}", 10)
+
+    def kill(self, number=signal.SIGKILL):
+        """By force, and waits until it is gone."""
+        self.send(number)
+        self.wait()
 
 
 def kill_together(*processes):
     """As when their host goes down: none of them can react to the end of another."""
-    for process in processes:
-        if process and is_process(process.pid, process.started):
-            os.kill(process.pid, signal.SIGKILL)
-    for process in processes:
-        if process:
-            wait_until(lambda: not process.alive(), f"end of process {process.pid}", 10)
+    there = [process for process in processes if process]
+    for process in there:
+        process.send(signal.SIGKILL)
+    for process in there:
+        process.wait()
 
 
 def runtime_record(zone, node=None):

@@ -34,8 +34,6 @@ class Workload:
 
     def __init__(self, console, memload="kz-memload -m 48 -r 20"):
         self.console = console
-        # A ^C that is typed would throw away what waits to be shown: a tick, or a part of one.
-        console.run("stty noflsh")
         console.start(f"{CLOCK} & {memload}")
         console.expect(r"memload pass \d+ pages \d+ ok")
 

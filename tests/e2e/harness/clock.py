@@ -15,7 +15,8 @@ class Tick:
 
 
 def ticks_of(lines):
-    """Of (moment, text) lines, as Terminal.lines() gives them. A ^C that was typed is shown wherever it came."""
+    """Of (moment, text) lines, as Terminal.lines() gives them. What is typed meanwhile is shown wherever it came:
+    a ^C before a tick, a command between a tick and the end of its line."""
     found = ((moment, TICK.search(text.replace("^C", ""))) for moment, text in lines)
     return [Tick(moment, int(match[1]), float(match[2])) for moment, match in found if match]
 

@@ -63,14 +63,14 @@ TEST(Archive, WhatReachesOutsideIsRefused) {
 
 class PartitionEditTest : public FolderTest {
   protected:
-    static constexpr std::uint64_t kOld = 16 * kMebibyte;
-    static constexpr std::uint64_t kNew = 40 * kMebibyte + 512 * 7;
+    static constexpr std::uint64_t kOld = 32 * kMebibyte;
+    static constexpr std::uint64_t kNew = 56 * kMebibyte + 512 * 7;
 
     void SetUp() override {
         path_ = folder() / "disk";
         std::string disk(kOld, '\0');
         const Result<DiskLayout> layout = plan_disk(kOld);
-        const auto table = encode_gpt(*layout, *random_uuid(), *random_uuid(), *random_uuid());
+        const auto table = encode_gpt(*layout, *random_disk_uuids());
         ASSERT_TRUE(table);
         disk.replace(0, table->primary.size(), as_text(table->primary));
         disk.replace(table->backup_offset, table->backup.size(), as_text(table->backup));
@@ -99,22 +99,22 @@ TEST_F(PartitionEditTest, TheCopyMovesToTheEnd) {
     backup();
     const auto partitions = read_partitions(disk_.get());
     ASSERT_TRUE(partitions) << partitions.error().message();
-    ASSERT_EQ(partitions->size(), 2U);
-    EXPECT_EQ((*partitions)[1].name, "root");
+    ASSERT_EQ(partitions->size(), 3U);
+    EXPECT_EQ((*partitions)[2].name, "root");
 }
 
 TEST_F(PartitionEditTest, ThereIsRoomForTheSeed) {
     ASSERT_TRUE(grow_table(disk_.get(), kNew));
     const auto seed = append_partition(disk_.get(), kNew, kMebibyte, "cidata");
     ASSERT_TRUE(seed) << seed.error().message();
-    EXPECT_EQ(seed->first, 38 * 2048U);
-    EXPECT_EQ(seed->last, 39 * 2048U - 1);
+    EXPECT_EQ(seed->first, 54 * 2048U);
+    EXPECT_EQ(seed->last, 55 * 2048U - 1);
     backup();
     const auto partitions = read_partitions(disk_.get());
     ASSERT_TRUE(partitions);
-    ASSERT_EQ(partitions->size(), 3U);
-    EXPECT_EQ((*partitions)[2].name, "cidata");
-    EXPECT_EQ((*partitions)[2].first, seed->first);
+    ASSERT_EQ(partitions->size(), 4U);
+    EXPECT_EQ((*partitions)[3].name, "cidata");
+    EXPECT_EQ((*partitions)[3].first, seed->first);
 }
 
 TEST_F(PartitionEditTest, ADiskThatIsTooSmallIsRefused) {
@@ -143,7 +143,7 @@ TEST_F(PartitionEditTest, AnMbrGetsTheSeedToo) {
     ASSERT_TRUE(grow_table(disk_.get(), kNew));
     const auto seed = append_partition(disk_.get(), kNew, kMebibyte, "cidata");
     ASSERT_TRUE(seed) << seed.error().message();
-    EXPECT_EQ(seed->last, 40 * 2048U - 1);
+    EXPECT_EQ(seed->last, 56 * 2048U - 1);
     const auto partitions = read_partitions(disk_.get());
     ASSERT_TRUE(partitions);
     ASSERT_EQ(partitions->size(), 2U);

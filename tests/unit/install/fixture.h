@@ -12,6 +12,9 @@
 
 namespace kz::install {
 
+// For debugfs and e2fsck, behind the path of a disk: where the root's file system is (gpt.h).
+inline constexpr std::string_view kRootOffset = "?offset=16777216";
+
 inline void put(const Path& path, std::string_view content, bool executable = false) {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << content;

@@ -5,6 +5,7 @@
 
 #include "fixture.h"
 #include "install/cpio.h"
+#include "install/esp.h"
 #include "install/gpt.h"
 #include "install/grub.h"
 #include "install/tools.h"
@@ -32,16 +33,20 @@ TEST(Gpt, PlacesPartitionsWithinTheUsableSize) {
     EXPECT_EQ(layout->sectors, 131071U);
     EXPECT_EQ(layout->boot_first, 2048U);
     EXPECT_EQ(layout->boot_last, 4095U);
-    EXPECT_EQ(layout->root_first, 4096U);
+    EXPECT_EQ(layout->esp_first, 4096U);
+    EXPECT_EQ(layout->esp_last, 16U * 2048 - 1);
+    EXPECT_EQ(layout->root_first, 16U * 2048);
     EXPECT_EQ(layout->root_last, 63U * 2048 - 1);
     EXPECT_FALSE(plan_disk(64 * kMebibyte + 1));
-    EXPECT_FALSE(plan_disk(8 * kMebibyte - 512));
-    EXPECT_EQ(plan_disk(8 * kMebibyte)->root_last, 7U * 2048 - 1);
+    EXPECT_FALSE(plan_disk(24 * kMebibyte - 512));
+    EXPECT_EQ(plan_disk(24 * kMebibyte)->root_last, 23U * 2048 - 1);
 }
 
 PartitionTable sample_table() {
-    return *encode_gpt(*plan_disk(63 * kMebibyte), "01020304-0506-0708-090a-0b0c0d0e0f10",
-                       "b0020304-0506-0708-090a-0b0c0d0e0f10", "70020304-0506-0708-090a-0b0c0d0e0f10");
+    return *encode_gpt(*plan_disk(63 * kMebibyte), {.disk = "01020304-0506-0708-090a-0b0c0d0e0f10",
+                                                    .boot = "b0020304-0506-0708-090a-0b0c0d0e0f10",
+                                                    .esp = "e0020304-0506-0708-090a-0b0c0d0e0f10",
+                                                    .root = "70020304-0506-0708-090a-0b0c0d0e0f10"});
 }
 
 TEST(Gpt, MatchesTheGoldenTable) {
@@ -67,14 +72,16 @@ TEST_F(GptToolTest, SfdiskAgrees) {
     ASSERT_TRUE(dump);
     EXPECT_NE(dump->find("label-id: 01020304-0506-0708-090A-0B0C0D0E0F10"), std::string::npos) << *dump;
     EXPECT_NE(dump->find("type=21686148-6449-6E6F-744E-656564454649"), std::string::npos) << *dump;
+    EXPECT_NE(dump->find("type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B"), std::string::npos) << *dump;
     EXPECT_NE(dump->find("type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"), std::string::npos) << *dump;
 }
 
 TEST(Gpt, RefusesWhatIsNoUuid) {
     const std::string good = "01020304-0506-0708-090a-0b0c0d0e0f10";
     for (const std::string bad : {"", "01020304", "x1020304-0506-0708-090a-0b0c0d0e0f10"}) {
-        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), bad, good, good)) << bad;
-        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), good, good, bad)) << bad;
+        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), {bad, good, good, good})) << bad;
+        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), {good, good, bad, good})) << bad;
+        EXPECT_FALSE(encode_gpt(*plan_disk(63 * kMebibyte), {good, good, good, bad})) << bad;
     }
 }
 
@@ -105,6 +112,48 @@ TEST(Grub, CoreImageLoadsItsOwnRest) {
     EXPECT_EQ(patch_core_image(core, 2048, 1024).error().code(), Errc::no_space);
     Bytes tiny(512);
     EXPECT_EQ(patch_core_image(tiny, 2048, 4096).error().code(), Errc::corrupt);
+}
+
+using EspTest = FolderTest;
+TEST_F(EspTest, HoldsThePrograms) {
+    for (const char* tool : {"mformat", "mmd", "mcopy"}) {
+        if (!find_tool(tool)) GTEST_SKIP() << tool << " is not installed";
+    }
+    const std::string program(100'000, 'x');
+    put(folder() / "grub.efi", program);
+    const Result<Bytes> esp = make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder(), {});
+    ASSERT_TRUE(esp) << esp.error().message();
+    const std::string_view start = as_text(*esp);
+    EXPECT_EQ(start.substr(54, 8), "FAT16   ");
+    EXPECT_EQ(load_le<std::uint16_t>(esp->data() + 19), kEspBytes / kSectorSize);
+    EXPECT_LT(esp->size(), 300'000U);
+    EXPECT_NE(esp->back(), 0);
+    std::string image(start);
+    image.resize(kEspBytes);
+    put(folder() / "again.img", image);
+    const auto read =
+        run_checked({*find_tool("mcopy"), "-i", folder() / "again.img", "::/EFI/BOOT/BOOTX64.EFI", "-"});
+    ASSERT_TRUE(read) << read.error().message();
+    EXPECT_EQ(*read, program);
+}
+
+TEST_F(EspTest, IsTheSameEachTime) {
+    if (!find_tool("mformat")) GTEST_SKIP() << "mformat is not installed";
+    put(folder() / "grub.efi", "program");
+    std::vector<Bytes> made;
+    for (const char* each : {"one", "two"}) {
+        std::filesystem::create_directories(folder() / each);
+        const Result<Bytes> esp = make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder() / each, {});
+        ASSERT_TRUE(esp) << esp.error().message();
+        made.push_back(*esp);
+    }
+    EXPECT_EQ(made[0], made[1]);
+}
+
+TEST_F(EspTest, AProgramThatIsTooLargeIsAnError) {
+    if (!find_tool("mformat")) GTEST_SKIP() << "mformat is not installed";
+    put(folder() / "grub.efi", std::string(kEspBytes, 'x'));
+    EXPECT_FALSE(make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder(), {}));
 }
 
 TEST(Tools, AMissingOneNamesItsPackage) {

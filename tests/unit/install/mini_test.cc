@@ -48,7 +48,7 @@ class MiniTest : public FakeAptTest {
     std::string cat(const std::string& path) { return debugfs("cat " + path); }
     std::string debugfs(const std::string& command) {
         const Result<std::string> tool = find_tool("debugfs");
-        const auto out = run_checked({*tool, "-R", command, request.disk.string() + "?offset=2097152"});
+        const auto out = run_checked({*tool, "-R", command, request.disk.string().append(kRootOffset)});
         return out ? *out : out.error().message();
     }
     std::string refused() {

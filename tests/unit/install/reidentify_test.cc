@@ -17,7 +17,7 @@ using ::testing::Not;
 
 class ReidentifyTest : public FolderTest {
   protected:
-    static constexpr std::uint64_t kDisk = 48 * kMebibyte;
+    static constexpr std::uint64_t kDisk = 64 * kMebibyte;
 
     void SetUp() override {
         for (const char* tool : {"mke2fs", "debugfs", "e2fsck", "grub-mkimage", "ssh-keygen"}) {
@@ -53,7 +53,7 @@ class ReidentifyTest : public FolderTest {
     std::string debugfs(const std::string& requests, bool write = false) {
         put(folder() / "requests", requests + "\n");
         std::vector<std::string> argv = {*find_tool("debugfs"), "-f", folder() / "requests",
-                                         request.disk.string() + "?offset=2097152"};
+                                         request.disk.string().append(kRootOffset)};
         if (write) argv.insert(argv.begin() + 1, "-w");
         const auto out = run_checked(std::move(argv));
         return out ? *out : out.error().message();
@@ -61,7 +61,7 @@ class ReidentifyTest : public FolderTest {
     std::string cat(const std::string& path) { return debugfs("cat " + path); }
     void expect_clean() {
         const auto out =
-            run_command({*find_tool("e2fsck"), "-f", "-n", request.disk.string() + "?offset=2097152"});
+            run_command({*find_tool("e2fsck"), "-f", "-n", request.disk.string().append(kRootOffset)});
         ASSERT_TRUE(out);
         EXPECT_EQ(out->status, 0) << out->standard_output;
     }
@@ -98,7 +98,7 @@ TEST_F(ReidentifyTest, AJournalIsReplayedFirst) {
     EXPECT_THAT(debugfs("features"), Not(HasSubstr("needs_recovery")));
     EXPECT_THAT(cat("/etc/kz/network"), HasSubstr("eth0 192.0.2.9/24"));
     // What was in the journal is where it belongs.
-    EXPECT_EQ(get(request.disk).substr(2 * kMebibyte + 9000 * 4096, 4096), std::string(4096, 'x'));
+    EXPECT_EQ(get(request.disk).substr(16 * kMebibyte + 9000 * 4096, 4096), std::string(4096, 'x'));
     expect_clean();
 }
 

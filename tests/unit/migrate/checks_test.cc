@@ -168,6 +168,11 @@ TEST_F(ChecksTest, NoAccelerator) {
     EXPECT_THAT(error(), HasSubstr("/dev/kvm does not exist"));
 }
 
+TEST_F(ChecksTest, NoFirmware) {
+    facts_.firmware_problem = "OVMF.fd is missing";
+    EXPECT_EQ(error(), "destination: firmware: OVMF.fd is missing");
+}
+
 TEST_F(ChecksTest, AnOlderQemuIsOnlySaid) {
     facts_.qemu_version = "7.1.22";
     EXPECT_THAT(warning(), HasSubstr("QEMU there is 7.1.22, older than 7.2.9"));

@@ -100,5 +100,12 @@ TEST(LivePart, OnlyWhereItDiffers) {
     EXPECT_THAT(live_part(live(), stored()), HasSubstr("file:///d1"));
 }
 
+TEST(LivePart, IsReadAsItWasWritten) {
+    EXPECT_EQ(with_live_part(stored(), ""), stored());
+    const zone::Config read = with_live_part(stored(), live_part(live(), stored())).value();
+    EXPECT_EQ(live_part(read, live()), "");
+    EXPECT_EQ(with_live_part(stored(), "add device").error().code(), Errc::invalid_argument);
+}
+
 }  // namespace
 }  // namespace kz::migrate

@@ -13,6 +13,16 @@ TEST(MachineShape, RoundTrip) {
     EXPECT_EQ(*read, shape);
 }
 
+TEST(MachineShape, OnlyUefiIsMentioned) {
+    MachineShape shape{.memory_bytes = 1ULL << 30};
+    EXPECT_FALSE(shape.to_json().contains("firmware"));
+    shape.firmware_bytes = 2ULL << 20;
+    EXPECT_EQ(MachineShape::from_json(shape.to_json())->firmware_bytes, 2U << 20);
+    Json bad = shape.to_json();
+    bad["firmware"] = "OVMF";
+    EXPECT_FALSE(MachineShape::from_json(bad));
+}
+
 TEST(MachineShape, BadOnesAreRefused) {
     const Json good = MachineShape{.memory_bytes = 1ULL << 30}.to_json();
     for (const auto& [field, value] : {std::pair<const char*, Json>{"layout", 0},

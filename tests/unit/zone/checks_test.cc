@@ -63,6 +63,8 @@ constexpr Case kGlobals[] = {
     {"", "machine", "q35,smm=on", "q35,smm=on: Invalid argument"},
     {"", "kernel", "/boot/vmlinuz", "/boot/vmlinuz"},
     {"", "kernel", "vmlinuz", "vmlinuz: Invalid argument"},
+    {"", "firmware", "uefi", "uefi"},
+    {"", "firmware", "openfirmware", "openfirmware: Invalid argument"},
     {"", "initrd", "/boot/../etc/shadow", "/boot/../etc/shadow: Invalid argument"},
     {"", "zonename", "-z", "-z: Invalid argument"},
     {"", "max-processes", "1", "max-processes: No such property type"},
