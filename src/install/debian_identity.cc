@@ -8,7 +8,6 @@
 #include "install/contained.h"
 #include "install/debian_users.h"
 #include "install/profile_time_zone.h"
-#include "install/tree_builder.h"
 #include "os/file.h"
 
 namespace kz::install {
@@ -59,7 +58,6 @@ void add_keyboard(TreeBuilder& files, const ProfileKeyboard& keyboard) {
                            keyboard.variant, keyboard.options));
 }
 
-// Without systemd-resolved nobody else tells the resolver.
 void add_name_servers(TreeBuilder& files, const Profile& profile) {
     std::string lines;
     for (const ProfileInterface& one : profile.interfaces) {
@@ -81,15 +79,9 @@ void add_agent(TreeBuilder& files, const Path& share) {
 
 Result<void> stage_files(const InstallRequest& request, const RootFiles& root, const Path& tree,
                          const Path& folder) {
-    const Profile& profile = request.profile;
     TreeBuilder files(folder);
     files.directory("", 0755);
-    add_names(files, host_name(request));
-    if (!profile.time_zone.empty()) add_time_zone(files, profile.time_zone);
-    if (!profile.keyboard.layout.empty()) add_keyboard(files, profile.keyboard);
-    if (!std::filesystem::exists(tree / "usr/lib/systemd/systemd-resolved")) add_name_servers(files, profile);
-    for (const ManifestFile& file : network_files(request))
-        files.file(file.path.relative_path(), file.mode, file.content);
+    add_place(request, std::filesystem::exists(tree / "usr/lib/systemd/systemd-resolved"), files);
     files.file("etc/fstab", 0644, fmt::format("UUID={} / ext4 errors=remount-ro 0 1\n", root.root_uuid));
     files.file("boot/grub/grub.cfg", 0644, root.grub_config);
     add_agent(files, request.share_dir);
@@ -109,7 +101,7 @@ Result<void> set_locale(const std::string& wanted, const Activity& activity, con
     const Path folder = work / "locale";
     TreeBuilder files(folder);
     files.directory("", 0755);
-    files.file("etc/default/locale", 0644, fmt::format("LANG={}\n", name));
+    files.file("etc/default/locale", 0644, locale_file(name));
     if (!line.empty() && !needs_no_definition(wanted)) files.file("etc/locale.gen", 0644, line + "\n");
     KZ_CHECK(std::move(files).outcome());
     KZ_CHECK(lay_over(folder, tree, activity));
@@ -118,6 +110,21 @@ Result<void> set_locale(const std::string& wanted, const Activity& activity, con
 }
 
 }  // namespace
+
+void add_place(const InstallRequest& request, bool has_resolved, TreeBuilder& files) {
+    const Profile& profile = request.profile;
+    add_names(files, host_name(request));
+    if (!profile.time_zone.empty()) add_time_zone(files, profile.time_zone);
+    if (!profile.keyboard.layout.empty()) add_keyboard(files, profile.keyboard);
+    // Otherwise nobody else tells the resolver.
+    if (!has_resolved) add_name_servers(files, profile);
+    for (const ManifestFile& file : network_files(request))
+        files.file(file.path.relative_path(), file.mode, file.content);
+}
+
+std::string locale_file(std::string_view locale) {
+    return fmt::format("LANG={}\n", locale);
+}
 
 std::string find_locale(std::string_view supported, std::string_view locale) {
     for (const std::string& line : split(supported, '\n')) {
@@ -135,9 +142,11 @@ Result<void> apply_identity(const InstallRequest& request, const RootFiles& root
     KZ_CHECK(add_users(request.profile.users, activity, tree, work));
     if (std::filesystem::exists(tree / "usr/bin/ssh-keygen"))
         KZ_CHECK(run_in_tree(tree, {"ssh-keygen", "-q", "-A"}, activity));
+    // Its certificate is for the name of the host that it runs on: there, the namespace's own.
+    constexpr const char* kMakeCertificate =
+        "hostname \"$0\" && exec make-ssl-cert generate-default-snakeoil --force-overwrite";
     if (std::filesystem::exists(tree / "usr/sbin/make-ssl-cert"))
-        KZ_CHECK(
-            run_in_tree(tree, {"make-ssl-cert", "generate-default-snakeoil", "--force-overwrite"}, activity));
+        KZ_CHECK(run_in_tree(tree, {"/bin/sh", "-c", kMakeCertificate, host_name(request)}, activity));
     return {};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "install/request.h"
+#include "install/tree_builder.h"
 #include "os/paths.h"
 
 namespace kz::install {
@@ -19,6 +20,12 @@ struct RootFiles {
 // Into an unpacked base. `work` takes what is needed meanwhile.
 Result<void> apply_identity(const InstallRequest& request, const RootFiles& root, const Activity& activity,
                             const Path& tree, const Path& work);
+
+// Name, network, and, where the profile says them, time zone and keyboard. `has_resolved`: the system has
+// systemd-resolved.
+void add_place(const InstallRequest& request, bool has_resolved, TreeBuilder& files);
+// The content of /etc/default/locale.
+std::string locale_file(std::string_view locale);
 
 // The files of systemd-networkd for the request's interfaces: first the profile's word, then the zone's
 // configuration, and DHCP for what neither names.

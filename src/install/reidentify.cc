@@ -4,13 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/text.h"
+#include "crypto/self_signed.h"
 #include "install/debian_identity.h"
 #include "install/gpt.h"
 #include "install/mini_profile.h"
 #include "install/partition_edit.h"
+#include "install/root_file_system.h"
 #include "install/seed.h"
 #include "install/temp_folder.h"
 #include "install/tools.h"
@@ -28,133 +29,102 @@ const Partition* find_partition(const std::vector<Partition>& partitions, std::s
     return found == partitions.end() ? nullptr : &*found;
 }
 
-struct Range {
-    std::uint64_t offset;
-    std::uint64_t size;
+// What is new, as files and links below a folder of the host, and what becomes of them in the clone.
+struct Staged {
+    TreeBuilder files;
+    std::vector<std::string> requests{};  // of debugfs, when they are there
 };
 
-// The data of `from` within the range goes to the same range of `to`, moved by `shift`; holes stay holes.
-Result<void> copy_data(int from, const Range& range, int to, std::int64_t shift, const Activity& activity) {
-    Bytes buffer(kMebibyte);
-    const std::uint64_t end = range.offset + range.size;
-    for (std::uint64_t at = range.offset; at < end;) {
-        KZ_CHECK(activity.check());
-        const off_t data = ::lseek(from, static_cast<off_t>(at), SEEK_DATA);
-        if (data < 0 && errno == ENXIO) return {};
-        if (data < 0) return fail_errno(errno, "reading the disk");
-        at = std::max(at, static_cast<std::uint64_t>(data));
-        if (at >= end) return {};
-        const ssize_t got = ::pread(from, buffer.data(), std::min<std::uint64_t>(buffer.size(), end - at),
-                                    static_cast<off_t>(at));
-        if (got <= 0) return fail_errno(got < 0 ? errno : EIO, "reading the disk");
-        const auto place = static_cast<std::uint64_t>(static_cast<std::int64_t>(at) + shift);
-        KZ_CHECK_CONTEXT(write_at(to, ByteView(buffer).first(static_cast<std::size_t>(got)), place),
-                         "writing the disk");
-        at += static_cast<std::uint64_t>(got);
+// Of the package ssl-cert: another zone's key is as bad as another's host key.
+constexpr std::string_view kServerKey = "etc/ssl/private/ssl-cert-snakeoil.key";
+constexpr std::string_view kServerCertificate = "etc/ssl/certs/ssl-cert-snakeoil.pem";
+
+Result<void> stage_server_key(const std::string& name, std::string_view groups, Staged& staged) {
+    constexpr std::size_t kMostCommon = 64;
+    const std::string common = name.size() > kMostCommon ? name.substr(0, name.find('.')) : name;
+    KZ_TRY(const crypto::SelfSigned made,
+           crypto::make_self_signed({.kind = crypto::KeyKind::rsa, .common_name = common, .dns_name = name}));
+    staged.files.file(kServerCertificate, 0644, made.cert_pem);
+    staged.files.file(kServerKey, 0640, as_text(made.key_pem.view()));
+    for (const std::string& line : split(groups, '\n')) {
+        const std::vector<std::string> fields = split(line, ':');
+        if (fields.size() > 2 && fields[0] == "ssl-cert" && parse_u64(fields[2]))
+            staged.requests.push_back(fmt::format("sif /{} gid {}", kServerKey, fields[2]));
     }
     return {};
 }
 
-// The root file system of a disk, reached through libext2fs.
-class RootFileSystem {
-  public:
-    RootFileSystem(const InstallRequest& request, const Partition& root, const Activity& activity)
-        : disk_(request.disk),
-          range_{root.first * kSectorSize, (root.last + 1 - root.first) * kSectorSize},
-          device_(fmt::format("{}?offset={}", request.disk.string(), range_.offset)),
-          activity_(activity) {}
-
-    // Replays the journal and mends what can be mended. Errors: Errc::corrupt for what cannot be put right
-    // without a human.
-    Result<void> check(const Path& folder) const {
-        KZ_TRY(const UniqueFd disk, open_file(disk_, O_RDWR | O_CLOEXEC));
-        Bytes features(4);
-        if (::pread(disk.get(), features.data(), features.size(),
-                    static_cast<off_t>(range_.offset + kFeatures)) != 4)
-            return fail(Errc::corrupt, "the disk ends within its root partition");
-        if ((load_le<std::uint32_t>(features.data()) & kNeedsRecovery) == 0) return run_e2fsck(device_);
-        // e2fsck forgets the offset when it has replayed a journal: it gets the file system in a file of its
-        // own.
-        const Path file = folder / "root.img";
-        KZ_TRY(const UniqueFd alone, open_file(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        if (::ftruncate(alone.get(), static_cast<off_t>(range_.size)) != 0)
-            return fail_errno(errno, file.string());
-        const auto shift = static_cast<std::int64_t>(range_.offset);
-        KZ_CHECK(copy_data(disk.get(), range_, alone.get(), -shift, activity_));
-        KZ_CHECK(run_e2fsck(file));
-        KZ_CHECK(copy_data(alone.get(), {0, range_.size}, disk.get(), shift, activity_));
-        return remove_file(file);
+Result<void> stage_locale(const std::string& wanted, const RootFileSystem& root, const Path& work,
+                          const Activity& activity, Staged& staged) {
+    if (wanted.empty()) return {};
+    KZ_TRY(const std::string made, root.run({"cat /etc/locale.gen"}, work, false));
+    const bool always_there = wanted == "C" || wanted == "POSIX" || wanted == "C.UTF-8";
+    const std::string line = find_locale(made, wanted);
+    if (line.empty() && !always_there) {
+        activity.say("The source does not have the locale {}; the clone keeps the source's", wanted);
+        return {};
     }
-    // `requests` are relative to `folder` where they name files of the host.
-    Result<std::string> run(const std::vector<std::string>& requests, const Path& folder, bool write) const {
-        KZ_TRY(const std::string debugfs, find_tool("debugfs"));
-        const Path script = folder / "requests";
-        KZ_CHECK(write_file_atomic(script, join(requests, "\n") + "\n", 0600));
-        std::vector<std::string> command = {debugfs, "-f", script, device_};
-        if (write) command.insert(command.begin() + 1, "-w");
-        return activity_.run(std::move(command), folder);
-    }
-    Result<bool> has(const std::string& path, const Path& folder) const {
-        KZ_TRY(const std::string output, run({"stat " + path}, folder, false));
-        return output.find("Inode:") != std::string::npos;
-    }
+    staged.files.file("etc/default/locale", 0644,
+                      locale_file(always_there ? wanted : line.substr(0, line.find(' '))));
+    return {};
+}
 
-  private:
-    // Of the superblock: the features without which it must not be mounted, and the one that says that there
-    // is something in the journal.
-    static constexpr std::uint64_t kFeatures = 1024 + 0x60;
-    static constexpr std::uint32_t kNeedsRecovery = 4;
-
-    Result<void> run_e2fsck(const std::string& device) const {
-        KZ_TRY(const std::string e2fsck, find_tool("e2fsck"));
-        CommandOptions options;
-        options.cancel_fd = activity_.cancel_fd;
-        KZ_TRY(const CommandOutput output, run_command({e2fsck, "-f", "-p", device}, options));
-        KZ_CHECK(activity_.check());
-        constexpr int kMended = 3;
-        if (output.status <= kMended) return {};
-        return fail(Errc::corrupt, "the source's root file system has errors: {}",
-                    trim(output.standard_output + output.standard_error));
-    }
-
-    Path disk_;
-    Range range_;
-    std::string device_;
-    const Activity& activity_;
-};
-
-// What is new, as files below a folder of the host; links are not among them.
-Result<void> stage_debian(const InstallRequest& request, const Activity& activity, TreeBuilder& files,
-                          const Path& folder) {
-    for (const ManifestFile& file : network_files(request))
-        files.file(file.path.relative_path(), file.mode, file.content);
-    files.file("etc/machine-id", 0444, "");
-    files.directory("etc/ssh", 0755);
+Result<void> stage_debian(const InstallRequest& request, const std::string& name, const RootFileSystem& root,
+                          const Path& work, const Path& folder, const Activity& activity, Staged& staged) {
+    KZ_TRY(const bool has_resolved, root.has("/usr/lib/systemd/systemd-resolved", work));
+    add_place(request, has_resolved, staged.files);
+    KZ_CHECK(stage_locale(request.profile.locale, root, work, activity, staged));
+    staged.files.file("etc/machine-id", 0444, "");
+    staged.files.directory("etc/ssh", 0755);
     KZ_TRY(const std::string keygen, find_tool("ssh-keygen"));
     KZ_CHECK(activity.run({keygen, "-q", "-A", "-f", folder}));
-    return {};
+    KZ_TRY(const bool has_server_key, root.has(fmt::format("/{}", kServerKey), work));
+    if (!has_server_key) return {};
+    KZ_TRY(const std::string groups, root.run({"cat /etc/group"}, work, false));
+    return stage_server_key(name, groups, staged);
 }
 
-Result<void> stage_mini(const InstallRequest& request, TreeBuilder& files) {
+Result<void> stage_mini(const InstallRequest& request, const std::string& name, const Activity& activity,
+                        Staged& staged) {
     KZ_TRY(const MiniIdentity identity, plan_identity(request));
-    files.file("etc/kz/network", 0644, identity.network);
+    if (!identity.left_out.empty())
+        activity.say("A mini zone does not have what the profile asks for: {}",
+                     join(identity.left_out, ", "));
+    staged.files.file("etc/hostname", 0644, name + "\n");
+    staged.files.file("etc/hosts", 0644,
+                      fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", name));
+    staged.files.file("etc/kz/network", 0644, identity.network);
+    for (const ManifestFile& file : identity.files)
+        staged.files.file(file.path.relative_path(), file.mode, file.content);
     return {};
 }
 
-std::vector<std::string> files_below(const Path& folder) {
-    std::vector<std::string> paths;
+// Puts everything below `folder` into the clone, in the place of what is there.
+Result<std::vector<std::string>> exchanges(const Path& folder, const RootFileSystem& root, const Path& work) {
+    std::vector<std::string> requests;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-        if (entry.is_regular_file()) paths.push_back(entry.path().lexically_relative(folder));
+        const Path path = entry.path().lexically_relative(folder);
+        const std::string name = path.filename();
+        if (entry.is_directory()) {
+            // debugfs would make a second one beside it.
+            KZ_TRY(const bool there, root.has("/" + path.string(), work));
+            if (!there) requests.push_back(fmt::format("mkdir /{}", path.string()));
+            continue;
+        }
+        requests.push_back(fmt::format("rm /{}", path.string()));
+        requests.push_back(fmt::format("cd /{}", path.parent_path().string()));
+        requests.push_back(
+            entry.is_symlink()
+                ? fmt::format("symlink {} {}", name, std::filesystem::read_symlink(entry.path()).string())
+                : fmt::format("write files/{} {}", path.string(), name));
     }
-    return paths;
+    return requests;
 }
 
 Result<void> check_profile(const Profile& profile) {
-    const Profile defaults;
-    if (profile.users != defaults.users || !(profile.keyboard == defaults.keyboard))
+    if (!profile.users.empty())
         return fail(Errc::unsupported,
-                    "a clone has the accounts and the keyboard of its source; its profile can say the "
-                    "host name and the network");
+                    "a clone has the accounts of its source; its profile can say all but users");
     return {};
 }
 
@@ -178,7 +148,7 @@ std::vector<std::string> removals(const RootFileSystem& root, const Path& folder
 Result<void> exchange_files(const InstallRequest& request, const Partition& place, const Activity& activity) {
     KZ_CHECK(check_profile(request.profile));
     KZ_TRY(const TempFolder work, TempFolder::create(request.work_dir, "install-"));
-    const RootFileSystem root(request, place, activity);
+    const RootFileSystem root(request.disk, place, activity);
     KZ_CHECK(root.check(work.path()));
     KZ_TRY(const bool mini, root.has("/etc/kz/network", work.path()));
     KZ_TRY(const bool debian, root.has("/etc/systemd/network/90-kzones.network", work.path()));
@@ -186,20 +156,17 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
         return fail(Errc::unsupported,
                     "the source was not installed by kzones: what tells two zones apart is not known");
     const Path folder = work.path() / "files";
-    TreeBuilder files(folder);
+    Staged staged{TreeBuilder(folder)};
     const std::string& name =
         request.profile.host_name.empty() ? request.zone_name : request.profile.host_name;
-    files.directory("", 0755);
-    files.file("etc/hostname", 0644, name + "\n");
-    files.file("etc/hosts", 0644, fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", name));
-    KZ_CHECK(mini ? stage_mini(request, files) : stage_debian(request, activity, files, folder));
-    KZ_CHECK(std::move(files).outcome());
+    staged.files.directory("", 0755);
+    KZ_CHECK(mini ? stage_mini(request, name, activity, staged)
+                  : stage_debian(request, name, root, work.path(), folder, activity, staged));
+    KZ_CHECK(std::move(staged.files).outcome());
     std::vector<std::string> requests = removals(root, work.path(), debian);
-    for (const std::string& path : files_below(folder)) {
-        requests.push_back(fmt::format("rm /{}", path));
-        requests.push_back(fmt::format("cd /{}", Path(path).parent_path().string()));
-        requests.push_back(fmt::format("write files/{} {}", path, Path(path).filename().string()));
-    }
+    KZ_TRY(std::vector<std::string> exchanged, exchanges(folder, root, work.path()));
+    std::ranges::move(exchanged, std::back_inserter(requests));
+    std::ranges::move(staged.requests, std::back_inserter(requests));
     KZ_CHECK(root.run(requests, work.path(), true));
     // debugfs says of no request whether it was done.
     KZ_TRY(const std::string written, root.run({"cat /etc/hostname"}, work.path(), false));

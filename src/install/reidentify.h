@@ -7,8 +7,9 @@
 // have the seed of cloud-init in a partition called "cidata": they get another seed, and cloud-init does the
 // rest at their next boot. Nothing is mounted, and nothing of the disk runs.
 //
-// New are: host name, network, ssh host keys, machine id, and what the random number generator begins with.
-// Accounts and everything else stay those of the source.
+// New are: host name, network, ssh host keys, the key of the package ssl-cert, machine id, and what the
+// random number generator begins with; time zone, keyboard and locale where the profile says them. Accounts
+// and everything else stay those of the source.
 #pragma once
 
 #include <string>

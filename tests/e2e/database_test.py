@@ -12,6 +12,7 @@ import unittest
 from database import SCHEMA, Pgbench, ServerFiles, Session, write_manifest
 from harness import LabCase, Zone, wait_until
 from harness.packages import ensure_base
+from install_test import content
 from kzlab.network import address_of
 from kzlab.probes import longest_gap
 
@@ -32,6 +33,7 @@ class Database(LabCase):
         cls.zone.configure()
         cls.zone.zoneadm("install", "-m", str(write_manifest(folder, CLIENT)), "-x", "install-size=1536M", timeout=600)
         files = ServerFiles(cls.zone.disk)
+        cls.certificate = content(cls.zone.disk, "/etc/ssl/certs/ssl-cert-snakeoil.pem")
         cls.programs = {name: files.take_program(name, folder)
                         for name in ("pgbench", "pg_checksums", "pg_controldata")}
         cls.say("installed")
@@ -82,6 +84,12 @@ class Database(LabCase):
         self.assertEqual(self.watcher.ask(f"select count(*) from notes where note = '{what}'"), "1")
         self.assertEqual(self.server_processes(), self.connections)
         self.say(what)
+
+    def test_0_its_certificate_is_for_the_zone(self):
+        command = ["openssl", "x509", "-noout", "-subject", "-ext", "subjectAltName"]
+        said = subprocess.run(command, input=self.certificate, check=True, capture_output=True, text=True).stdout
+        self.assertRegex(said, r"CN ?= ?db1\n")
+        self.assertIn("DNS:db1\n", said)
 
     def test_1_suspend_and_resume(self):
         def move():

@@ -87,6 +87,71 @@ TEST_F(ReidentifyTest, NothingOfTheOldDebianIsLeft) {
     EXPECT_TRUE(std::filesystem::is_empty(request.work_dir));
 }
 
+TEST_F(ReidentifyTest, TheServersKeyIsItsOwn) {
+    make_debian();
+    put(tree() / "etc/group", "root:x:0:\nssl-cert:x:117:postgres\n");
+    put(tree() / "etc/ssl/private/ssl-cert-snakeoil.key", "old key");
+    put(tree() / "etc/ssl/certs/ssl-cert-snakeoil.pem", "old certificate");
+    make_disk();
+    request.profile.host_name = "new.example.org";
+    const Result<void> done = reidentify(request, "id", {});
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_THAT(cat("/etc/ssl/private/ssl-cert-snakeoil.key"), HasSubstr("BEGIN PRIVATE KEY"));
+    const std::string status = debugfs("stat /etc/ssl/private/ssl-cert-snakeoil.key");
+    EXPECT_THAT(status, HasSubstr("Mode:  0640"));
+    EXPECT_THAT(status, HasSubstr("Group:   117"));
+    EXPECT_THAT(cat("/etc/ssl/certs/ssl-cert-snakeoil.pem"), HasSubstr("BEGIN CERTIFICATE"));
+    expect_clean();
+}
+
+TEST_F(ReidentifyTest, NoServersKeyWhereThereWasNone) {
+    make_debian();
+    make_disk();
+    ASSERT_TRUE(reidentify(request, "id", {}));
+    EXPECT_THAT(debugfs("stat /etc/ssl/private/ssl-cert-snakeoil.key"), Not(HasSubstr("Inode:")));
+}
+
+TEST_F(ReidentifyTest, TheProfileSaysWhereItIs) {
+    make_debian();
+    put(tree() / "etc/locale.gen", "# de_AT.UTF-8 UTF-8\nde_DE.UTF-8 UTF-8\n");
+    put(tree() / "etc/timezone", "Etc/UTC\n");
+    std::filesystem::create_symlink("/usr/share/zoneinfo/Etc/UTC", tree() / "etc/localtime");
+    make_disk();
+    request.profile.time_zone = "Europe/Berlin";
+    request.profile.locale = "de_DE.utf8";
+    request.profile.keyboard.layout = "de";
+    const Result<void> done = reidentify(request, "id", {});
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_THAT(debugfs("stat /etc/localtime"), HasSubstr("\"/usr/share/zoneinfo/Europe/Berlin\""));
+    EXPECT_THAT(cat("/etc/timezone"), HasSubstr("Europe/Berlin\n"));
+    EXPECT_THAT(cat("/etc/default/locale"), HasSubstr("LANG=de_DE.UTF-8\n"));
+    EXPECT_THAT(cat("/etc/default/keyboard"), HasSubstr("XKBLAYOUT=\"de\""));
+    expect_clean();
+}
+
+TEST_F(ReidentifyTest, ALocaleThatIsNotThereIsSaid) {
+    make_debian();
+    put(tree() / "etc/default/locale", "LANG=C.UTF-8\n");
+    make_disk();
+    std::string said;
+    request.progress = [&](std::string_view line) { said += line; };
+    request.profile.locale = "de_AT.UTF-8";
+    ASSERT_TRUE(reidentify(request, "id", {}));
+    EXPECT_THAT(said, HasSubstr("does not have the locale de_AT.UTF-8"));
+    EXPECT_THAT(cat("/etc/default/locale"), HasSubstr("LANG=C.UTF-8\n"));
+}
+
+TEST_F(ReidentifyTest, AMiniZoneGetsItsTimeZoneToo) {
+    put(tree() / "etc/kz/network", "old\n");
+    make_disk();
+    request.profile.time_zone = "UTC";
+    const Result<void> done = reidentify(request, "id", {});
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_THAT(cat("/etc/hostname"), HasSubstr("new\n"));
+    EXPECT_THAT(cat("/etc/kz/network"), HasSubstr("eth0 192.0.2.9/24"));
+    expect_clean();
+}
+
 TEST_F(ReidentifyTest, AJournalIsReplayedFirst) {
     put(tree() / "etc/kz/network", "old\n");
     make_disk();
