@@ -105,7 +105,7 @@ void Gatherer::look_at_machine() {
 void Gatherer::look_at_firmware() {
     if (!config_.uefi()) return;
     const Result<void> found = [&]() -> Result<void> {
-        KZ_TRY(const qemu::Firmware here, qemu::find_uefi_firmware());
+        KZ_TRY(const qemu::UefiFirmware here, qemu::find_uefi_firmware());
         const std::uint64_t wanted = offer_.shape ? offer_.shape->firmware_bytes : here.bytes;
         KZ_CHECK(qemu::firmware_of(true, wanted));
         return {};

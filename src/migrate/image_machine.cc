@@ -101,7 +101,8 @@ qemu::ShapeWishes shape_wishes(const zone::Config& config) {
                              .highest_disk = {},
                              .highest_nic = {}};
     // Where there is none the machine does not start, and says why.
-    if (config.uefi()) wishes.firmware_bytes = qemu::find_uefi_firmware().value_or(qemu::Firmware{}).bytes;
+    if (config.uefi())
+        wishes.firmware_bytes = qemu::find_uefi_firmware().value_or(qemu::UefiFirmware{}).bytes;
     for (const zone::Device& device : config.devices())
         wishes.highest_disk = std::max(wishes.highest_disk.value_or(0), device.id);
     for (const zone::Anet& anet : config.anets())

@@ -51,10 +51,10 @@ class Inheritance {
 };
 
 // A descriptor from which a child reads `text`, once.
-Result<UniqueFd> secret_in_memory(const Secret& text) {
-    UniqueFd fd(::memfd_create("secret", MFD_CLOEXEC));
+Result<UniqueFd> in_memory(const char* name, ByteView content) {
+    UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
     if (!fd) return fail_errno(errno, "memfd_create");
-    KZ_CHECK(write_all(fd.get(), text.view(), Deadline::after(kStartTime)));
+    KZ_CHECK(write_all(fd.get(), content, Deadline::after(kStartTime)));
     return fd;
 }
 
@@ -67,7 +67,7 @@ Result<void> place_disk(const storage::VolumeBacking& backing, Inheritance& inhe
     }
     const auto* iscsi = std::get_if<storage::IscsiBacking>(&backing);
     if (iscsi != nullptr && iscsi->chap) {
-        KZ_TRY(UniqueFd password, secret_in_memory(iscsi->chap->password));
+        KZ_TRY(UniqueFd password, in_memory("secret", iscsi->chap->password.view()));
         std::get<qemu::IscsiDisk>(disk.remote).chap_password_fd = inheritance.add(std::move(password));
     }
     return {};
@@ -103,6 +103,15 @@ Result<Wiring> add_nics(const zone::Config& config, Inheritance& inheritance, qe
         spec.nics.push_back(std::move(connected.nic));
     }
     return wiring;
+}
+
+Result<void> add_firmware(const MachineRequest& request, Inheritance& inheritance, qemu::MachineSpec& spec) {
+    KZ_TRY(const auto firmware, qemu::firmware_of(request.config.uefi(), request.shape.firmware_bytes));
+    if (!firmware) return {};
+    KZ_TRY(const Bytes image, qemu::read_firmware(*firmware));
+    KZ_TRY(UniqueFd memory, in_memory("firmware", image));
+    spec.firmware = qemu::inherited_path(inheritance.add(std::move(memory)));
+    return {};
 }
 
 Result<void> add_direct_boot(const MachineRequest& request, Inheritance& inheritance,
@@ -209,8 +218,6 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
                    : !request.config.machine().empty() ? request.config.machine()
                                                        : info.newest_q35();
     spec.accel = accel.accel;
-    KZ_TRY_CONTEXT(spec.firmware, qemu::firmware_of(request.config.uefi(), request.shape.firmware_bytes),
-                   "firmware");
     KZ_TRY(spec.cpu_model, qemu::cpu_model_for(request.config.cpu_arch(), accel.accel));
     spec.cpus = request.config.cpu_count();
     spec.layout = request.shape.layout;
@@ -230,6 +237,7 @@ Result<std::unique_ptr<Machine>> Machine::start(const MachineRequest& request, c
     spec.qga_fd = sockets.qga;
     KZ_CHECK(add_disks(request, inheritance, spec));
     KZ_TRY(Wiring wiring, add_nics(request.config, inheritance, spec, notes));
+    KZ_CHECK_CONTEXT(add_firmware(request, inheritance, spec), "firmware");
     KZ_CHECK(add_direct_boot(request, inheritance, spec));
 
     SpawnOptions options;

@@ -1,40 +1,59 @@
 #include "qemu/firmware.h"
 
-#include <array>
+#include "os/file.h"
 
 namespace kz::qemu {
 namespace {
 
-constexpr std::array<std::string_view, 2> kUefiFiles{"/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"};
-// QEMU's conditions for a file that is put below 4 GiB.
+constexpr const char* kVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+constexpr const char* kCode = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+// QEMU's conditions for an image that is put below 4 GiB.
 constexpr std::uint64_t kUnit = 64 << 10;
 constexpr std::uint64_t kMost = 8 << 20;
 
-}  // namespace
-
-Result<Firmware> find_uefi_firmware() {
-    for (const std::string_view each : kUefiFiles) {
-        std::error_code error;
-        const std::uint64_t bytes = std::filesystem::file_size(each, error);
-        if (error) continue;
-        if (bytes == 0 || bytes % kUnit != 0 || bytes > kMost)
-            return fail(Errc::unsupported, "{} has {} bytes, which is no size of a firmware", each, bytes);
-        return Firmware{each, bytes};
-    }
-    return fail(Errc::not_found, "{} is missing; install the package ovmf", kUefiFiles.front());
+Result<std::uint64_t> size_of(const Path& file) {
+    std::error_code error;
+    const std::uint64_t bytes = std::filesystem::file_size(file, error);
+    if (error) return fail(Errc::not_found, "{} is missing; install the package ovmf", file.string());
+    return bytes;
 }
 
-Result<Path> firmware_of(bool uefi, std::uint64_t firmware_bytes) {
-    if (!uefi && firmware_bytes == 0) return Path();
+}  // namespace
+
+Result<UefiFirmware> find_uefi_firmware() {
+    UefiFirmware firmware{kVariables, kCode};
+    KZ_TRY(const std::uint64_t variables, size_of(firmware.variables));
+    KZ_TRY(const std::uint64_t code, size_of(firmware.code));
+    firmware.bytes = variables + code;
+    if (code == 0 || firmware.bytes % kUnit != 0 || firmware.bytes > kMost)
+        return fail(Errc::unsupported, "{} and its variables have {} bytes, which is no size of a firmware",
+                    kCode, firmware.bytes);
+    return firmware;
+}
+
+Result<Bytes> read_firmware(const UefiFirmware& firmware) {
+    Bytes image;
+    for (const Path& part : {firmware.variables, firmware.code}) {
+        KZ_TRY(const std::string content, read_file(part, kMost));
+        image.insert(image.end(), content.begin(), content.end());
+    }
+    if (image.size() != firmware.bytes)
+        return fail(Errc::unsupported, "{} has changed just now", firmware.code.string());
+    return image;
+}
+
+Result<std::optional<UefiFirmware>> firmware_of(bool uefi, std::uint64_t firmware_bytes) {
+    if (!uefi && firmware_bytes == 0) return std::nullopt;
     if (!uefi)
         return fail(Errc::unsupported, "the machine was started with UEFI, the zone is configured with BIOS");
-    KZ_TRY(Firmware firmware, find_uefi_firmware());
+    KZ_TRY(const UefiFirmware firmware, find_uefi_firmware());
     if (firmware_bytes == 0)
         return fail(Errc::unsupported, "the machine was started with BIOS, the zone is configured with UEFI");
     if (firmware.bytes != firmware_bytes)
-        return fail(Errc::unsupported, "the machine was started with UEFI firmware of {} bytes; {} has {}",
-                    firmware_bytes, firmware.file.string(), firmware.bytes);
-    return std::move(firmware.file);
+        return fail(Errc::unsupported,
+                    "the machine was started with UEFI firmware of {} bytes; {} and its variables have {}",
+                    firmware_bytes, firmware.code.string(), firmware.bytes);
+    return firmware;
 }
 
 }  // namespace kz::qemu

@@ -113,7 +113,7 @@ struct MachineSpec {
     std::string initrd;
     std::string append;
 
-    Path firmware;  // UEFI (firmware.h); empty: BIOS
+    std::string firmware;  // the same for the image of a UEFI firmware; empty: BIOS
 
     bool incoming = false;
 

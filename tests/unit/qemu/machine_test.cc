@@ -52,7 +52,7 @@ MachineSpec large() {
     spec.nic_ports = 1;
     spec.kernel = inherited_path(40);
     spec.initrd = "/boot/initrd.img";
-    spec.firmware = "/usr/share/ovmf/OVMF.fd";
+    spec.firmware = inherited_path(41);
     spec.append = "console=hvc0 a,b \"c d\"";
     spec.incoming = true;
     spec.console_fd = 11;
