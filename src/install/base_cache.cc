@@ -123,18 +123,11 @@ Result<void> BaseCache::make(const BaseRequest& request) {
 Result<void> BaseCache::pack(const BaseRequest& request, const Path& tree, const Path& archive) const {
     KZ_TRY(const std::string tar, find_tool("tar"));
     KZ_CHECK(find_tool("zstd"));
-    std::vector<std::string> command = {tar,
-                                        "--create",
-                                        "--sort=name",
-                                        "--numeric-owner",
-                                        "--xattrs",
-                                        "--xattrs-include=*",
-                                        "--use-compress-program",
-                                        kCompressor,
-                                        "--file",
-                                        archive,
-                                        "--directory",
-                                        tree};
+    std::vector<std::string> command = {
+        tar, "--create", "--sort=name", "--numeric-owner", "--xattrs", "--xattrs-include=*",
+        // Nothing of when it was packed: a base that is made again is the same.
+        "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime", "--use-compress-program",
+        kCompressor, "--file", archive, "--directory", tree};
     if (request.newest_time > 0)
         command.insert(command.end(), {"--clamp-mtime", fmt::format("--mtime=@{}", request.newest_time)});
     command.emplace_back(".");

@@ -111,6 +111,17 @@ TEST_F(BaseCacheTest, ADamagedOneIsMadeAnew) {
     EXPECT_EQ(get(folder() / "b/etc/release"), "one");
 }
 
+TEST_F(BaseCacheTest, OneThatIsMadeAgainIsTheSame) {
+    base_.newest_time = 1'000'000'000;
+    ASSERT_TRUE(unpack("a"));
+    const Path archive = folder() / "cache/bases/aa11.tar.zst";
+    const std::string first = get(archive);
+    std::filesystem::remove(archive);
+    ASSERT_TRUE(unpack("b"));
+    EXPECT_EQ(made_, 2);
+    EXPECT_EQ(get(archive), first);
+}
+
 TEST_F(BaseCacheTest, ANewOneReplacesTheOldAndRemainsGo) {
     ASSERT_TRUE(unpack("a"));
     put(folder() / "cache/bases/.new-x/root/file", "x");
