@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* kSlice = "kzones.slice";
 constexpr const char* kMonitorSlice = "kzones-monitors.slice";
+// Ends zones as each wants to be ended (share/systemd), while they have their monitors.
+constexpr const char* kZonesService = "kz-zones.service";
 constexpr std::chrono::milliseconds kLookAgain{250};
 // An earlier monitor of the zone may just be ending, as it may have the zone's lock.
 constexpr std::chrono::seconds kEndTime{10};
@@ -75,7 +77,7 @@ TransientUnit unit_of(const ZoneDaemon& daemon) {
         return {.name = fmt::format("kzone-{}.service", daemon.zone),
                 .description = fmt::format("Kernel zone {}", daemon.zone),
                 .slice = kMonitorSlice,
-                .before = {}};
+                .before = kZonesService};
     return {.name = fmt::format("kzguard-{}-{}.service", daemon.zone, daemon.machine),
             .description = fmt::format("Guard of kernel zone {}", daemon.zone),
             .slice = kSlice,

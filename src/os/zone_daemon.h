@@ -8,8 +8,8 @@
 //   kzones.slice            kzguard-NAME-PID.service    the guard of the machine PID
 //                           kzmachine-NAME-PID.scope    the machine, a child of the monitor
 //
-// When the host goes down, guards and machines are stopped after the monitors, which end their machines
-// themselves.
+// When the host goes down, kz-zones.service is stopped first, and ends the zones as they want to be ended;
+// then the monitors, which end machines that are left; then guards and machines.
 //
 // Elsewhere, and for hosts below a root of their own (-R), which systemd knows nothing of, daemons daemonise
 // (os/process.h) and the machine has a cgroup (os/cgroup.h).

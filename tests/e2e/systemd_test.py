@@ -6,6 +6,7 @@ node2 is booted: a real systemd is its PID 1, and kzones is installed in it with
 Where the machine has no systemd, or a kernel without what that needs, this is skipped, and says so."""
 import http.client
 import json
+import pathlib
 import socket
 import sys
 import unittest
@@ -164,6 +165,33 @@ class Systemd(LabCase):
                 terminal.send_line(typed)
             terminal.expect("destination ciphers: aes-128-ccm", 60)
             self.assertEqual(terminal.wait(60), 0)
+
+class GoingDown(LabCase):
+    """A host that is shut down, and its zones."""
+    nodes = ("node2",)
+
+    @classmethod
+    def setUpClass(cls):
+        if problem := booted.why_not():
+            raise unittest.SkipTest(problem)
+        super().setUpClass()
+
+    def test_zones_end_as_they_want_to_before_their_monitors_are_stopped(self):
+        host = self.lab.boot("node2")
+        saved = Zone(self.lab, "saved1", 1, memory="128M", node="node2", extra="set autoboot=true\nset autoshutdown=suspend")
+        shut = Zone(self.lab, "shut1", 2, memory="128M", node="node2")
+        for zone in (saved, shut):
+            zone.configure()
+            zone.install()
+        host.systemctl("start", "kz-zones.service")
+        self.assertEqual([saved.state(), shut.state()], [("running", ""), ("installed", "")])
+        shut.boot()
+        with shut.console() as console:
+            console.wait_prompt()
+            host.systemctl("poweroff", check=False)
+            console.expect("kz-mini: going down for poweroff", 120)
+        wait_until(lambda: not host.alive(), "the end of the host", 120)
+        self.assertTrue(pathlib.Path(saved.suspend_path).exists())
 
 
 if __name__ == "__main__":

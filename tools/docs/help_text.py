@@ -80,7 +80,7 @@ def read_help(program):
     return Help(program.name, own, list(_entries(program.name, rest)), rest)
 
 
-WITHOUT_HELP_COMMAND = {"zlogin", "kz-radd", "kz-migrd"}
+WITHOUT_HELP_COMMAND = {"zlogin", "kz-radd", "kz-migrd", "kz-zones"}
 
 
 def _entries(program, text):

@@ -1,0 +1,114 @@
+#include "client/host_zones.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "client/client.h"
+
+namespace kz::client {
+namespace {
+
+constexpr unsigned kAtOnce = 8;
+constexpr std::array<std::string_view, 3> kPriorities{"high", "default", "low"};
+
+using Work = std::function<Result<void>(Client& client, const std::string& zone)>;
+
+// Does the work for each zone, several at once, and counts those for which it fails.
+class Crew {
+  public:
+    Crew(const HostPaths& paths, const std::vector<std::string>& zones, const Work& work,
+         const ZoneTeller& tell)
+        : paths_(paths), zones_(zones), work_(work), tell_(tell) {}
+
+    unsigned run() {
+        {
+            std::vector<std::jthread> threads;
+            for (unsigned i = 0; i < std::min<std::size_t>(kAtOnce, zones_.size()); ++i)
+                threads.emplace_back([this] { take_turns(); });
+        }
+        return failed_;
+    }
+
+  private:
+    void take_turns() {
+        for (std::size_t i = next_++; i < zones_.size(); i = next_++) {
+            const Result<void> done = one(zones_[i]);
+            if (done) continue;
+            ++failed_;
+            const std::lock_guard lock(tell_mutex_);
+            tell_(zones_[i], done.error().message());
+        }
+    }
+    Result<void> one(const std::string& zone) const {
+        KZ_TRY(Client client, Client::open(paths_));
+        return work_(client, zone);
+    }
+
+    const HostPaths& paths_;
+    const std::vector<std::string>& zones_;
+    const Work& work_;
+    const ZoneTeller& tell_;
+    std::atomic<std::size_t> next_ = 0;
+    std::atomic<unsigned> failed_ = 0;
+    std::mutex tell_mutex_;
+};
+
+std::size_t priority_of(const zone::Config& config) {
+    const std::string priority = config.global("boot-priority").value_or("default");
+    const auto found = std::ranges::find(kPriorities, priority);
+    return found == kPriorities.end() ? 1 : static_cast<std::size_t>(found - kPriorities.begin());
+}
+
+using Groups = std::array<std::vector<std::string>, kPriorities.size()>;
+
+// A zone whose files cannot be read is told of when somebody asks for its state.
+Result<Groups> zones_to_boot(Client& client) {
+    KZ_TRY(const std::vector<store::ZoneStatus> statuses, client.statuses());
+    Groups groups;
+    for (const store::ZoneStatus& status : statuses) {
+        if (status.state != zone::State::installed) continue;
+        const Result<zone::Config> config = client.registry().load_config(status.name);
+        if (config && config->autoboot()) groups[priority_of(*config)].push_back(status.name);
+    }
+    return groups;
+}
+
+Result<void> end_zone(Client& client, const std::string& zone, std::chrono::seconds patience) {
+    const Result<zone::Config> config = client.registry().load_config(zone);
+    const std::string how = config ? config->global("autoshutdown").value_or("shutdown") : "shutdown";
+    if (how == "suspend" && client.suspend(zone, {})) return {};
+    if (how != "halt" && client.shutdown(zone, false, patience, {})) return {};
+    return client.halt(zone);
+}
+
+}  // namespace
+
+Result<unsigned> start_host_zones(const HostPaths& paths, const ZoneTeller& tell) {
+    KZ_TRY(Client client, Client::open(paths));
+    KZ_TRY(const Groups groups, zones_to_boot(client));
+    const Work boot = [](Client& each, const std::string& zone) { return each.boot(zone, {}, {}); };
+    unsigned failed = 0;
+    for (const std::vector<std::string>& group : groups)
+        failed += Crew(paths, group, boot, tell).run();
+    return failed;
+}
+
+Result<unsigned> stop_host_zones(const HostPaths& paths, std::chrono::seconds patience,
+                                 const ZoneTeller& tell) {
+    KZ_TRY(Client client, Client::open(paths));
+    KZ_TRY(const std::vector<store::ZoneStatus> statuses, client.statuses());
+    std::vector<std::string> running;
+    for (const store::ZoneStatus& status : statuses) {
+        if (status.has_monitor || status.has_machine) running.push_back(status.name);
+    }
+    const Work end = [patience](Client& each, const std::string& zone) {
+        return end_zone(each, zone, patience);
+    };
+    return Crew(paths, running, end, tell).run();
+}
+
+}  // namespace kz::client
