@@ -59,12 +59,13 @@ constexpr std::array kCommands{
     ZoneadmCommand{
         "install",
         "install [-m manifest|-a archive] [-c profile.yaml|dir] [-x install-size=SIZE] "
-        "[-x force-storage-overwrite[=ID,...]]",
+        "[-x force-storage-overwrite[=ID,...]] [-x no-agent]",
         "Install the configured zone onto its disk: what the manifest says (default: a Debian of this\n"
         "\thost's release), or the disk image that -a names, for a system with cloud-init. Disks that do\n"
         "\tnot exist are made, of install-size (16G). A disk that holds something is refused unless -x\n"
         "\tnames its id, or (without =ID) all. -c names a profile of sysconfig create-profile: what the\n"
-        "\tzone is called and who may log in.",
+        "\tzone is called and who may log in. A system from an archive gets the agent that zlogin needs\n"
+        "\twhen it boots first, unless -x no-agent says that it is to have none.",
         true, true, zoneadm_install},
     ZoneadmCommand{"list", "list [-cinpsd] [-v [--long]] [--json]",
                    "List running zones; -i installed ones too, -c all; -n without the global zone. -v table, "

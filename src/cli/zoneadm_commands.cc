@@ -118,8 +118,14 @@ int zoneadm_install(const ZoneadmCall& call) {
         (letter == 'm' ? options.manifest : letter == 'a' ? options.archive : options.profile) = text;
         return !text.empty();
     };
-    const auto rest = read_with_extras(call, "a:c:m:", install_extras(options), take);
+    std::vector<ExtraOption> extras = install_extras(options);
+    extras.push_back(extra_flag("no-agent", options.no_agent));
+    const auto rest = read_with_extras(call, "a:c:m:", extras, take);
     if (!rest || !rest->empty()) return zoneadm_usage(call);
+    if (options.no_agent && options.archive.empty()) {
+        zoneadm_message(call.zone, "-x no-agent goes with -a.");
+        return zoneadm_usage(call);
+    }
     if (manifest && !options.archive.empty()) {
         zoneadm_message(call.zone, "-a and -m are mutually exclusive.");
         return zoneadm_usage(call);

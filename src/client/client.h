@@ -57,6 +57,7 @@ struct InstallOptions {
     std::string manifest = "default";
     // A disk image to install instead of what a manifest says; empty: none.
     std::string archive{};
+    bool no_agent = false;  // no kz-agent for an archive
     // A profile of sysconfig, or the folder that holds it; empty: the zone is what its configuration says.
     std::string profile{};
     std::optional<std::uint64_t> install_size;  // of disks that are created

@@ -26,6 +26,7 @@ using std::chrono::steady_clock;
 struct Origin {
     install::Manifest manifest;  // without an archive
     std::optional<install::Archive> archive;
+    bool with_agent = true;  // for an archive
     install::Profile profile;
 };
 
@@ -33,6 +34,7 @@ Result<Origin> read_origin(const InstallOptions& options, const zone::Config& co
     Origin origin;
     if (!options.archive.empty()) {
         KZ_TRY(origin.archive, install::open_archive(options.archive));
+        origin.with_agent = !options.no_agent;
     } else {
         KZ_TRY(origin.manifest, install::load_manifest(options.manifest, HostPaths::share()));
     }
@@ -58,6 +60,9 @@ Result<void> build_from_archive(const NewDisk& what, const Origin& origin, const
         archive.uid = monitor::machine_uid(uuid);
         request.profile = origin.profile;
         archive.seed = install::plan_seed(request, uuid, hardware_addresses(what.config));
+        if (origin.with_agent) {
+            KZ_TRY(archive.seed.agent, install::load_seed_agent(request.share_dir, request.activity()));
+        }
         archive.activity = request.activity();
         return install::install_archive(archive);
     });

@@ -21,6 +21,7 @@ constexpr std::uint32_t kPathTable = 18;
 constexpr std::uint32_t kRootFolder = 20;
 constexpr std::uint32_t kFirstFile = 21;
 constexpr std::size_t kPathTableSize = 10;
+constexpr std::size_t kRecordName = 33;
 constexpr Byte kFolderFlag = 2;
 
 void put_big(Byte* out, std::uint32_t value, int bytes) {
@@ -37,7 +38,7 @@ void put_both16(Byte* out, std::uint16_t value) {
 }
 
 Bytes make_record(std::string_view name, std::uint32_t sector, std::uint32_t size, Byte flags) {
-    Bytes record((33 + name.size() + 1) / 2 * 2);
+    Bytes record((kRecordName + name.size() + 1) / 2 * 2);
     record[0] = static_cast<Byte>(record.size());
     put_both32(&record[2], sector);
     put_both32(&record[10], size);
@@ -46,7 +47,7 @@ Bytes make_record(std::string_view name, std::uint32_t sector, std::uint32_t siz
     record[25] = flags;
     put_both16(&record[28], 1);
     record[32] = static_cast<Byte>(name.size());
-    std::ranges::copy(name, record.begin() + 33);
+    std::ranges::copy(name, record.begin() + kRecordName);
     return record;
 }
 
@@ -135,6 +136,17 @@ Result<Bytes> make_iso9660(std::string_view label, const std::vector<IsoFile>& f
         next += sectors_of(file);
     }
     return image;
+}
+
+bool iso9660_has(ByteView image, const std::string& name) {
+    const Result<std::string> wanted = name_on_disk(name);
+    if (!wanted || image.size() < kFirstFile * kSector) return false;
+    const ByteView folder = image.subspan(kRootFolder * kSector, kSector);
+    for (std::size_t at = 0; at + kRecordName < folder.size() && folder[at] > kRecordName; at += folder[at]) {
+        const std::size_t length = folder[at + kRecordName - 1];
+        if (as_text(folder.subspan(at + kRecordName)).substr(0, length) == *wanted) return true;
+    }
+    return false;
 }
 
 }  // namespace kz::install

@@ -175,12 +175,18 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
     return root.check(work.path());
 }
 
-Result<void> exchange_seed(const InstallRequest& request, const Partition& place, const Seed& seed) {
+Result<void> exchange_seed(const InstallRequest& request, const Partition& place, Seed seed) {
+    Bytes old((place.last + 1 - place.first) * kSectorSize);
+    KZ_TRY(const UniqueFd disk, open_file(request.disk, O_RDWR | O_CLOEXEC));
+    const auto offset = static_cast<std::int64_t>(place.first * kSectorSize);
+    if (::pread(disk.get(), old.data(), old.size(), offset) != static_cast<ssize_t>(old.size()))
+        return fail(Errc::corrupt, "the disk ends within the seed of cloud-init");
+    if (seed_has_agent(old)) {
+        KZ_TRY(seed.agent, load_seed_agent(request.share_dir, request.activity()));
+    }
     KZ_TRY(Bytes image, make_seed_image(seed));
-    const std::uint64_t room = (place.last + 1 - place.first) * kSectorSize;
-    if (image.size() > room) return fail(Errc::no_space, "the seed of cloud-init is too large");
-    image.resize(static_cast<std::size_t>(room));
-    KZ_TRY(const UniqueFd disk, open_file(request.disk, O_WRONLY | O_CLOEXEC));
+    if (image.size() > old.size()) return fail(Errc::no_space, "the seed of cloud-init is too large");
+    image.resize(old.size());
     KZ_CHECK_CONTEXT(write_at(disk.get(), image, place.first * kSectorSize), "writing the disk");
     return {};
 }

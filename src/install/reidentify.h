@@ -4,8 +4,9 @@
 //
 // Systems of our own builders have an ext4 root called "root" in their GPT: its files are exchanged by
 // debugfs, after e2fsck has put in order what a zone that was powered off has left. Systems from archives
-// have the seed of cloud-init in a partition called "cidata": they get another seed, and cloud-init does the
-// rest at their next boot. Nothing is mounted, and nothing of the disk runs.
+// have the seed of cloud-init in a partition called "cidata": they get another seed, with kz-agent when the
+// old one had it, and cloud-init does the rest at their next boot. Nothing is mounted, and nothing of the
+// disk runs.
 //
 // New are: host name, network, ssh host keys, the key of the package ssl-cert, machine id, and what the
 // random number generator begins with; time zone, keyboard and locale where the profile says them. Accounts

@@ -1,11 +1,19 @@
 #include "install/seed.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "install/iso9660.h"
+#include "install/tools.h"
+#include "os/file.h"
 
 namespace kz::install {
 namespace {
+
+constexpr std::size_t kMaxText = 64 * 1024;
+// guest/agent/vendor-data goes by these names.
+constexpr const char* kAgentProgram = "kz-agent-gz";
+constexpr const char* kAgentUnit = "kz-agent-service";
 
 ProfileInterface configured_interface(const InstallRequest& request, const std::string& name) {
     const auto found = std::ranges::find(request.profile.interfaces, name, &ProfileInterface::name);
@@ -34,6 +42,9 @@ std::string interface_lines(const ProfileInterface& one, std::string_view hardwa
     std::string lines = fmt::format(
         "  {}:\n    match:\n      macaddress: \"{}\"\n    set-name: {}\n    dhcp4: {}\n    dhcp6: {}\n",
         one.name, hardware_address, one.name, one.dhcp4, one.dhcp6);
+    // systemd-networkd would show a DHCP server the machine id, which a clone has from its source in the
+    // beginning, and would be given the source's address.
+    if (one.dhcp4) lines += "    dhcp-identifier: mac\n";
     lines += list_lines("addresses", one.addresses, 4);
     if (!one.routers.empty()) lines += "    routes:\n";
     for (const std::string& router : one.routers)
@@ -76,10 +87,35 @@ Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
     return seed;
 }
 
+Result<std::optional<SeedAgent>> load_seed_agent(const Path& share, const Activity& activity) {
+    const Path folder = share / "guest/agent";
+    for (const char* file : {"kz-agent", "kz-agent.service", "vendor-data"}) {
+        if (std::filesystem::exists(folder / file)) continue;
+        activity.say("This host has no {} for the zone; zlogin will reach its console only", file);
+        return std::nullopt;
+    }
+    SeedAgent agent;
+    KZ_TRY(agent.vendor_data, read_file(folder / "vendor-data", kMaxText));
+    KZ_TRY(agent.unit, read_file(folder / "kz-agent.service", kMaxText));
+    KZ_TRY(const std::string gzip, find_tool("gzip"));
+    KZ_TRY(agent.packed_program, activity.run({gzip, "-9", "-n", "-c", folder / "kz-agent"}));
+    return agent;
+}
+
 Result<Bytes> make_seed_image(const Seed& seed) {
-    return make_iso9660(kSeedLabel, {{"meta-data", seed.meta_data},
-                                     {"network-config", seed.network_config},
-                                     {"user-data", seed.user_data}});
+    std::vector<IsoFile> files = {{"meta-data", seed.meta_data},
+                                  {"network-config", seed.network_config},
+                                  {"user-data", seed.user_data}};
+    if (seed.agent) {
+        files.push_back({"vendor-data", seed.agent->vendor_data});
+        files.push_back({kAgentUnit, seed.agent->unit});
+        files.push_back({kAgentProgram, seed.agent->packed_program});
+    }
+    return make_iso9660(kSeedLabel, files);
+}
+
+bool seed_has_agent(ByteView image) {
+    return iso9660_has(image, kAgentProgram);
 }
 
 }  // namespace kz::install

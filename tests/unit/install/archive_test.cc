@@ -167,6 +167,33 @@ TEST(Iso9660, TheFolderNamesTheFiles) {
     EXPECT_FALSE(make_iso9660("cidata", {{"../x", ""}}));
 }
 
+TEST(Iso9660, AFileMayHaveManySectors) {
+    const std::string large(400'000, 'x');
+    const auto image = make_iso9660("cidata", {{"a", large}, {"b", "behind"}});
+    ASSERT_TRUE(image) << image.error().message();
+    const std::string text(as_text(*image));
+    const std::size_t record = text.find("B.;1") - 33;
+    const auto sector = load_le<std::uint32_t>(image->data() + record + 2);
+    EXPECT_EQ(text.substr(std::size_t{sector} * 2048, 6), "behind");
+    EXPECT_EQ(text.find(large), 21U * 2048);
+    EXPECT_EQ(sector, 21 + 196U);
+}
+
+TEST(Iso9660, ItsFilesAreFoundByTheirNames) {
+    auto image = make_iso9660("cidata", {{"user-data", "META-DATA.;1"}, {"network-config", ""}});
+    ASSERT_TRUE(image);
+    EXPECT_TRUE(iso9660_has(*image, "user-data"));
+    EXPECT_TRUE(iso9660_has(*image, "network-config"));
+    for (const char* name : {"meta-data", "user", "user-data2", "", "../x"})
+        EXPECT_FALSE(iso9660_has(*image, name)) << name;
+    EXPECT_FALSE(iso9660_has(ByteView(*image).first(21 * 2048 - 1), "user-data"));
+    for (const int length : {0, 1, 33, 34, 255}) {
+        const auto folder = image->begin() + 20 * 2048;
+        std::fill(folder, folder + 2048, static_cast<Byte>(length));
+        EXPECT_FALSE(iso9660_has(*image, "user-data")) << length;
+    }
+}
+
 TEST(Seed, ItSaysWhatTheProfileSays) {
     InstallRequest request;
     request.zone_name = "ant1";
@@ -183,9 +210,43 @@ TEST(Seed, ItSaysWhatTheProfileSays) {
                 HasSubstr("macaddress: \"02:00:00:00:00:01\"\n    set-name: eth0\n    dhcp4: false"));
     EXPECT_THAT(seed.network_config,
                 HasSubstr("- \"192.0.2.5/24\"\n    routes:\n      - to: \"0.0.0.0/0\"\n"));
-    EXPECT_THAT(seed.network_config, HasSubstr("set-name: eth1\n    dhcp4: true"));
+    EXPECT_THAT(seed.network_config,
+                HasSubstr("set-name: eth1\n    dhcp4: true\n    dhcp6: false\n    dhcp-identifier: mac\n"));
     EXPECT_THAT(plan_seed(request, "id-2", {}, true).user_data, HasSubstr("machine-id"));
     EXPECT_TRUE(make_seed_image(seed));
+}
+
+TEST(Seed, TheAgentFitsWhereTheSeedLies) {
+    Seed seed{"#cloud-config\n", "instance-id: x\n", "version: 2\n"};
+    auto image = make_seed_image(seed);
+    ASSERT_TRUE(image);
+    EXPECT_FALSE(seed_has_agent(*image));
+    const auto agent = load_seed_agent(KZ_SHARE, {});
+    ASSERT_TRUE(agent) << agent.error().message();
+    ASSERT_TRUE(*agent);
+    EXPECT_TRUE((*agent)->vendor_data.starts_with("#!/bin/sh\n"));
+    EXPECT_THAT((*agent)->unit, HasSubstr("\nExecStart=/usr/sbin/kz-agent\n"));
+    EXPECT_TRUE((*agent)->packed_program.starts_with("\x1f\x8b"));
+    seed.agent = *agent;
+    image = make_seed_image(seed);
+    ASSERT_TRUE(image) << image.error().message();
+    EXPECT_LT(image->size(), kMebibyte - 256 * 1024);
+    EXPECT_TRUE(seed_has_agent(*image));
+    // cloud-init and the script ask for these.
+    for (const char* name : {"vendor-data", "kz-agent-gz", "kz-agent-service"})
+        EXPECT_TRUE(iso9660_has(*image, name)) << name;
+    // Equal bytes for equal input.
+    EXPECT_EQ((*load_seed_agent(KZ_SHARE, {}))->packed_program, (*agent)->packed_program);
+}
+
+TEST(Seed, WhereThereIsNoAgentItIsSaid) {
+    Activity activity;
+    std::string said;
+    activity.progress = [&](std::string_view line) { said = line; };
+    const auto agent = load_seed_agent("/nonexistent", activity);
+    ASSERT_TRUE(agent);
+    EXPECT_FALSE(*agent);
+    EXPECT_THAT(said, HasSubstr("has no kz-agent for the zone"));
 }
 
 }  // namespace

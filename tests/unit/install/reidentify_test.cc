@@ -1,13 +1,19 @@
 // A copy of a zone's disk becomes another zone's, also when the source was powered off.
 #include "install/reidentify.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "fixture.h"
 #include "install/gpt.h"
+#include "install/partition_edit.h"
 #include "install/root_disk.h"
+#include "install/seed.h"
 #include "install/tools.h"
+#include "os/file.h"
+#include "os/io.h"
+#include "os/uuid.h"
 
 namespace kz::install {
 namespace {
@@ -174,6 +180,60 @@ TEST_F(ReidentifyTest, WhatIsNotOursIsRefused) {
     EXPECT_THAT(reidentify(request, "id", {}).error().message(), HasSubstr("accounts"));
     put(request.disk, std::string(4096, '\0'));
     EXPECT_THAT(reidentify(request, "id", {}).error().message(), HasSubstr("no partition table"));
+}
+
+// A disk as install_archive() leaves it, with a seed.
+class ReseedTest : public FolderTest {
+  protected:
+    static constexpr std::uint64_t kImage = 32 * kMebibyte;
+    static constexpr std::uint64_t kDisk = 40 * kMebibyte;
+
+    void SetUp() override {
+        request.disk = folder() / "disk";
+        request.usable_bytes = kDisk;
+        request.zone_name = "new";
+        request.share_dir = KZ_SHARE;
+        const Result<DiskLayout> layout = plan_disk(kImage);
+        ASSERT_TRUE(layout);
+        const auto table = encode_gpt(*layout, *random_disk_uuids());
+        ASSERT_TRUE(table);
+        put(request.disk, as_text(table->primary));
+        std::filesystem::resize_file(request.disk, kDisk);
+    }
+    void put_seed(const Seed& seed) {
+        const UniqueFd disk = *open_file(request.disk, O_RDWR);
+        ASSERT_TRUE(grow_table(disk.get(), kDisk));
+        const auto place = append_partition(disk.get(), kDisk, kMebibyte, kSeedLabel);
+        ASSERT_TRUE(place) << place.error().message();
+        const auto image = make_seed_image(seed);
+        ASSERT_TRUE(image) << image.error().message();
+        offset = place->first * kSectorSize;
+        ASSERT_TRUE(write_at(disk.get(), *image, offset));
+    }
+    std::string seed_there() { return get(request.disk).substr(offset, kMebibyte); }
+
+    InstallRequest request;
+    std::uint64_t offset = 0;
+};
+
+TEST_F(ReseedTest, TheSeedIsExchanged) {
+    put_seed({"#cloud-config\nhostname: old\n", "instance-id: \"old-id\"\n", "", {}});
+    const Result<void> done = reidentify(request, "new-id", {"02:00:00:00:00:01"});
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_THAT(seed_there(), HasSubstr("instance-id: \"new-id\""));
+    EXPECT_THAT(seed_there(), HasSubstr("macaddress: \"02:00:00:00:00:01\""));
+    EXPECT_THAT(seed_there(), Not(HasSubstr("old")));
+    EXPECT_FALSE(seed_has_agent(as_bytes(seed_there())));
+}
+
+TEST_F(ReseedTest, AnAgentStaysInIt) {
+    put_seed(
+        {"#cloud-config\n", "instance-id: \"old-id\"\n", "", SeedAgent{"#!/bin/sh\n", "old unit", "old"}});
+    const Result<void> done = reidentify(request, "new-id", {});
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_TRUE(seed_has_agent(as_bytes(seed_there())));
+    EXPECT_THAT(seed_there(), HasSubstr("kz-agent-gz"));  // the script's word for it
+    EXPECT_THAT(seed_there(), Not(HasSubstr("old unit")));
 }
 
 }  // namespace
