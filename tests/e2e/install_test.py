@@ -244,14 +244,18 @@ class Archives(LabCase):
         clone.zoneadm("halt")
         self.assertNotEqual(first[0], second[0])
         self.assertNotEqual(first[1], second[1])
+        for name in ("cloud1", "cloud2"):
+            self.assertIn(b"KZ-AGENT-GZ.;1", (self.folder / f"{name}.disk").read_bytes())
 
     def test_a_packed_raw_image(self):
         zone = Zone(self.lab, "cloud3", number=5)
         zone.configure()
-        zone.zoneadm("install", "-a", str(self.folder / "cloud.raw.gz"), "-x", "install-size=160M", timeout=300)
+        zone.zoneadm("install", "-a", str(self.folder / "cloud.raw.gz"), "-x", "install-size=160M", "-x", "no-agent",
+                     timeout=300)
         disk = (self.folder / "cloud3.disk").read_bytes()
         self.assertEqual(disk[159 * 1024 * 1024 - 512:][:8], b"EFI PART")
         self.assertIn(b"USER-DATA.;1", disk)
+        self.assertNotIn(b"KZ-AGENT-GZ.;1", disk)
         self.assertEqual(zone.state()[0], "installed")
 
     def test_one_that_is_too_large_leaves_nothing(self):
