@@ -137,7 +137,7 @@ Result<void> Client::clone(const std::string& zone, const CloneOptions& options,
     KZ_TRY(const zone::Config config, registry_.load_config(zone));
     install::Profile profile;
     if (!options.profile.empty()) {
-        KZ_TRY(profile, read_zone_profile(options.profile, config, false));
+        KZ_TRY(profile, read_zone_profile(options.profile, config, ProfileUse::clone));
     }
     KZ_TRY(const std::vector<DiskPair> pairs, pair_disks(source_config, config));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(paths()));

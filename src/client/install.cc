@@ -39,8 +39,10 @@ Result<Origin> read_origin(const InstallOptions& options, const zone::Config& co
         KZ_TRY(origin.manifest, install::load_manifest(options.manifest, HostPaths::share()));
     }
     KZ_CHECK(check_one_boot_disk(config, options.archive.empty() ? options.manifest : options.archive));
-    const bool mini = !origin.archive && origin.manifest.builder == install::kMiniBuilder;
-    KZ_TRY(origin.profile, read_zone_profile(options.profile, config, mini));
+    const ProfileUse use = origin.archive                                     ? ProfileUse::archive
+                           : origin.manifest.builder == install::kMiniBuilder ? ProfileUse::mini
+                                                                              : ProfileUse::debian;
+    KZ_TRY(origin.profile, read_zone_profile(options.profile, config, use));
     return origin;
 }
 

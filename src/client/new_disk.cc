@@ -111,7 +111,8 @@ void remove_remains(const Path& zone_dir) {
         std::filesystem::remove_all(path, ignored);
 }
 
-Result<install::Profile> read_zone_profile(const std::string& path, const zone::Config& config, bool mini) {
+Result<install::Profile> read_zone_profile(const std::string& path, const zone::Config& config,
+                                           ProfileUse use) {
     install::InstallRequest request;
     if (!path.empty()) {
         KZ_TRY(request.profile, install::load_profile(path));
@@ -122,12 +123,13 @@ Result<install::Profile> read_zone_profile(const std::string& path, const zone::
             return fail(Errc::invalid_argument, "{}: the zone has no {}: it has {} anet resources", path,
                         one.name, config.anets().size());
     }
+    if (use == ProfileUse::clone) return request.profile;
     const std::string asked_locale = request.profile.locale;
     request.profile = install::with_host_defaults(std::move(request.profile));
-    if (!mini) return request.profile;
-    // It speaks one language; that is worth a word only to who asked for another.
+    if (use == ProfileUse::debian) return request.profile;
+    // The mini system speaks one language; that is worth a word only to who asked for another.
     request.profile.locale = asked_locale;
-    KZ_CHECK_CONTEXT(install::plan_identity(request), path);
+    if (use == ProfileUse::mini) KZ_CHECK_CONTEXT(install::plan_identity(request), path);
     return request.profile;
 }
 

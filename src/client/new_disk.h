@@ -33,8 +33,13 @@ std::vector<std::string> hardware_addresses(const zone::Config& config);
 // What an installation that was killed has left in the zone's folder.
 void remove_remains(const Path& zone_dir);
 
+// What a profile is for. An image has a locale of its own, and need not have the host's; a clone has all of
+// its source's.
+enum class ProfileUse { debian, mini, archive, clone };
+
 // A profile of sysconfig, or nothing but the host's defaults when `path` is empty. Everything that would make
-// an installer refuse it is found here, before anything has changed. `mini`: for the mini builder.
-Result<install::Profile> read_zone_profile(const std::string& path, const zone::Config& config, bool mini);
+// an installer refuse it is found here, before anything has changed.
+Result<install::Profile> read_zone_profile(const std::string& path, const zone::Config& config,
+                                           ProfileUse use);
 
 }  // namespace kz::client

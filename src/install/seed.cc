@@ -63,6 +63,26 @@ std::string root_password(const Profile& profile) {
         root->password_hash);
 }
 
+// Debian's locale-gen, which cloud-init runs with a locale's name, makes what is in this file and nothing
+// else.
+std::string locale_command(const std::string& locale) {
+    return fmt::format(
+        "test ! -f /etc/locale.gen || grep -q '^{0} ' /etc/locale.gen || grep -s '^{0} ' "
+        "/usr/share/i18n/SUPPORTED >>/etc/locale.gen || true",
+        locale);
+}
+
+// What has to be so before cloud-init's modules run. Once for each instance, each under a name of its own.
+std::string early_commands(const Profile& profile, bool new_machine_id) {
+    std::string lines;
+    const auto add = [&](std::string_view name, std::string_view command) {
+        lines += fmt::format("  - [cloud-init-per, instance, {}, sh, -c, \"{}\"]\n", name, command);
+    };
+    if (new_machine_id) add("kzones-machine-id", "rm -f /etc/machine-id && systemd-machine-id-setup");
+    if (!profile.locale.empty()) add("kzones-locale", locale_command(profile.locale));
+    return lines.empty() ? lines : "bootcmd:\n" + lines;
+}
+
 }  // namespace
 
 Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
@@ -71,12 +91,8 @@ Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
     if (profile.host_name.empty()) profile.host_name = request.zone_name;
     profile.interfaces.clear();
     Seed seed;
-    seed.user_data = render_profile(profile) + root_password(profile);
-    if (new_machine_id) {
-        seed.user_data +=
-            "bootcmd:\n  - [cloud-init-per, instance, kzones-machine-id, sh, -c, \"rm -f /etc/machine-id && "
-            "systemd-machine-id-setup\"]\n";
-    }
+    seed.user_data =
+        render_profile(profile) + root_password(profile) + early_commands(profile, new_machine_id);
     seed.meta_data =
         fmt::format("instance-id: \"{}\"\nlocal-hostname: \"{}\"\n", instance_id, profile.host_name);
     seed.network_config = "version: 2\nethernets:";

@@ -212,7 +212,12 @@ TEST(Seed, ItSaysWhatTheProfileSays) {
                 HasSubstr("- \"192.0.2.5/24\"\n    routes:\n      - to: \"0.0.0.0/0\"\n"));
     EXPECT_THAT(seed.network_config,
                 HasSubstr("set-name: eth1\n    dhcp4: true\n    dhcp6: false\n    dhcp-identifier: mac\n"));
-    EXPECT_THAT(plan_seed(request, "id-2", {}, true).user_data, HasSubstr("machine-id"));
+    EXPECT_THAT(plan_seed(request, "id-2", {}, true).user_data,
+                HasSubstr("\nbootcmd:\n  - [cloud-init-per, instance, kzones-machine-id, "));
+    EXPECT_THAT(seed.user_data, ::testing::Not(HasSubstr("bootcmd")));
+    request.profile.locale = "de_DE.UTF-8";
+    EXPECT_THAT(plan_seed(request, "id-2", {}).user_data,
+                HasSubstr("\nbootcmd:\n  - [cloud-init-per, instance, kzones-locale, sh, -c, \"test "));
     EXPECT_TRUE(make_seed_image(seed));
 }
 
