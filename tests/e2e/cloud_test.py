@@ -158,7 +158,7 @@ class Cloud(LabCase):
         first = self.ssh(IDENTITY).stdout.splitlines()
         self.ssh("sudo sync")
         self.zone.zoneadm("halt")
-        clone = Zone(self.lab, "cloud2", number=2, memory="512M", cpus=2)
+        clone = Zone(self.lab, "cloud2", number=2, memory="512M", cpus=2, extra="set firmware=uefi")
         clone.configure()
         profile = self.folder / "clone.yaml"
         profile.write_text(CLONE_PROFILE.format(address=clone.address))
@@ -171,6 +171,7 @@ class Cloud(LabCase):
         self.assertEqual(second[2], self.uuid(clone))
         self.assertEqual(len(second), len(first))
         self.assertEqual(set(first) & set(second), set())
+        self.assertEqual(self.zlogin("test -d /sys/firmware/efi && echo by UEFI", clone), "by UEFI\n")
         said = self.ssh("sudo -n id -un; hostname", clone)
         self.assertEqual((said.stdout, said.stderr), ("root\nsky2\n", ""))
         resolver = self.zlogin("cat /run/systemd/resolve/resolv.conf", clone)
