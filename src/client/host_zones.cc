@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -15,7 +16,8 @@ namespace {
 constexpr unsigned kAtOnce = 8;
 constexpr std::array<std::string_view, 3> kPriorities{"high", "default", "low"};
 
-using Work = std::function<Result<void>(Client& client, const std::string& zone)>;
+using Teller = std::function<void(const std::string& text)>;
+using Work = std::function<Result<void>(Client& client, const std::string& zone, const Teller& tell)>;
 
 // Does the work for each zone, several at once, and counts those for which it fails.
 class Crew {
@@ -26,9 +28,14 @@ class Crew {
 
     unsigned run() {
         {
-            std::vector<std::jthread> threads;
-            for (unsigned i = 0; i < std::min<std::size_t>(kAtOnce, zones_.size()); ++i)
-                threads.emplace_back([this] { take_turns(); });
+            std::vector<std::jthread> helpers;
+            try {
+                for (unsigned i = 1; i < std::min<std::size_t>(kAtOnce, zones_.size()); ++i)
+                    helpers.emplace_back([this] { take_turns(); });
+            } catch (const std::system_error&) {
+                // With fewer it takes longer.
+            }
+            take_turns();
         }
         return failed_;
     }
@@ -36,16 +43,19 @@ class Crew {
   private:
     void take_turns() {
         for (std::size_t i = next_++; i < zones_.size(); i = next_++) {
-            const Result<void> done = one(zones_[i]);
-            if (done) continue;
-            ++failed_;
-            const std::lock_guard lock(tell_mutex_);
-            tell_(zones_[i], done.error().message());
+            if (const Result<void> done = one(zones_[i]); !done) {
+                ++failed_;
+                say(zones_[i], done.error().message());
+            }
         }
     }
-    Result<void> one(const std::string& zone) const {
+    Result<void> one(const std::string& zone) {
         KZ_TRY(Client client, Client::open(paths_));
-        return work_(client, zone);
+        return work_(client, zone, [&](const std::string& text) { say(zone, text); });
+    }
+    void say(const std::string& zone, const std::string& text) {
+        const std::lock_guard lock(tell_mutex_);
+        tell_(zone, text);
     }
 
     const HostPaths& paths_;
@@ -77,12 +87,32 @@ Result<Groups> zones_to_boot(Client& client) {
     return groups;
 }
 
-Result<void> end_zone(Client& client, const std::string& zone, std::chrono::seconds patience) {
+bool is_up(const store::ZoneStatus& status) {
+    return status.has_monitor || status.has_machine;
+}
+
+// By somebody else, or by itself.
+bool has_ended(const Client& client, const std::string& zone) {
+    const Result<store::ZoneStatus> status = client.status(zone);
+    return status && !is_up(*status);
+}
+
+Result<void> end_zone(Client& client, const std::string& zone, std::chrono::seconds patience,
+                      const Teller& tell) {
     const Result<zone::Config> config = client.registry().load_config(zone);
     const std::string how = config ? config->global("autoshutdown").value_or("shutdown") : "shutdown";
-    if (how == "suspend" && client.suspend(zone, {})) return {};
-    if (how != "halt" && client.shutdown(zone, false, patience, {})) return {};
-    return client.halt(zone);
+    if (how == "suspend") {
+        const Result<void> suspended = client.suspend(zone, {});
+        if (suspended || has_ended(client, zone)) return {};
+        tell(fmt::format("it cannot be suspended and is shut down: {}", suspended.error().message()));
+    }
+    if (how != "halt") {
+        const Result<void> shut_down = client.shutdown(zone, false, patience, {});
+        if (shut_down || has_ended(client, zone)) return {};
+        tell(fmt::format("it does not shut down and is halted: {}", shut_down.error().message()));
+    }
+    const Result<void> halted = client.halt(zone);
+    return halted || has_ended(client, zone) ? Result<void>() : halted;
 }
 
 }  // namespace
@@ -90,7 +120,9 @@ Result<void> end_zone(Client& client, const std::string& zone, std::chrono::seco
 Result<unsigned> start_host_zones(const HostPaths& paths, const ZoneTeller& tell) {
     KZ_TRY(Client client, Client::open(paths));
     KZ_TRY(const Groups groups, zones_to_boot(client));
-    const Work boot = [](Client& each, const std::string& zone) { return each.boot(zone, {}, {}); };
+    const Work boot = [](Client& each, const std::string& zone, const Teller&) {
+        return each.boot(zone, {}, {});
+    };
     unsigned failed = 0;
     for (const std::vector<std::string>& group : groups)
         failed += Crew(paths, group, boot, tell).run();
@@ -103,10 +135,10 @@ Result<unsigned> stop_host_zones(const HostPaths& paths, std::chrono::seconds pa
     KZ_TRY(const std::vector<store::ZoneStatus> statuses, client.statuses());
     std::vector<std::string> running;
     for (const store::ZoneStatus& status : statuses) {
-        if (status.has_monitor || status.has_machine) running.push_back(status.name);
+        if (is_up(status)) running.push_back(status.name);
     }
-    const Work end = [patience](Client& each, const std::string& zone) {
-        return end_zone(each, zone, patience);
+    const Work end = [patience](Client& each, const std::string& zone, const Teller& say) {
+        return end_zone(each, zone, patience, say);
     };
     return Crew(paths, running, end, tell).run();
 }

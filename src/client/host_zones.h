@@ -21,7 +21,8 @@ using ZoneTeller = std::function<void(const std::string& zone, const std::string
 Result<unsigned> start_host_zones(const HostPaths& paths, const ZoneTeller& tell);
 
 // Ends the zones that run, as their autoshutdown says: suspended, shut down, or halted. What cannot be
-// suspended is shut down, and what has not shut down within `patience` is halted. Returns how many run still.
+// suspended is shut down, and what has not shut down within `patience` is halted; why, the teller hears.
+// Returns how many run still.
 Result<unsigned> stop_host_zones(const HostPaths& paths, std::chrono::seconds patience,
                                  const ZoneTeller& tell);
 
