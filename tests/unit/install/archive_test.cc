@@ -167,6 +167,17 @@ TEST(Iso9660, TheFolderNamesTheFiles) {
     EXPECT_FALSE(make_iso9660("cidata", {{"../x", ""}}));
 }
 
+// What Linux makes of such a file system, tests/e2e/cloud_test.py sees.
+TEST(Iso9660, MatchesTheGoldenFileSystem) {
+    const auto image = make_iso9660("cidata", {{"user-data", "#cloud-config\n"}, {"meta-data", "x"}});
+    ASSERT_TRUE(image) << image.error().message();
+    constexpr std::size_t kBegin = std::size_t{16} * 2048;
+    EXPECT_EQ(as_text(*image).substr(0, kBegin), std::string(kBegin, '\0'));
+    const Path golden = Path(KZ_TEST_DATA) / "cidata.iso9660";
+    if (std::getenv("KZ_UPDATE_GOLDEN") != nullptr) put(golden, as_text(*image).substr(kBegin));
+    EXPECT_EQ(as_text(*image).substr(kBegin), get(golden));
+}
+
 TEST(Iso9660, AFileMayHaveManySectors) {
     const std::string large(400'000, 'x');
     const auto image = make_iso9660("cidata", {{"a", large}, {"b", "behind"}});
