@@ -59,11 +59,13 @@ Fields fields_of(std::string_view line) {
     return {line.substr(0, end), trim(line.substr(end))};
 }
 
-// "role=viewer node 1" and "node 1".
+// "role=viewer node 1" and "node 1". In "role= full" the role is empty, which no role is: a name must not
+// become one.
 AuthorizedKey key_of(std::string_view text) {
     if (!text.starts_with(kRoleMark)) return {.name = std::string(text), .role = std::nullopt};
-    const Fields fields = fields_of(text.substr(kRoleMark.size()));
-    return {.name = std::string(fields.rest), .role = std::string(fields.first)};
+    text.remove_prefix(kRoleMark.size());
+    const auto end = std::min(text.find_first_of(" \t"), text.size());
+    return {.name = std::string(trim(text.substr(end))), .role = std::string(text.substr(0, end))};
 }
 
 bool is_plain(std::string_view text) {

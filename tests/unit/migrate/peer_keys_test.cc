@@ -142,8 +142,13 @@ TEST_F(KeyFiles, AKeyMayCarryARole) {
     EXPECT_EQ(authorize_key(paths_, fingerprint('a'), "", "view er").error().code(), Errc::invalid_argument);
     EXPECT_EQ(authorize_key(paths_, fingerprint('a'), "role=full").error().code(), Errc::invalid_argument);
     // An empty role is one that nobody knows, not none.
-    const auto edited = AuthorizedKeys::parse(fingerprint('a') + " role=\n").value();
+    auto edited = AuthorizedKeys::parse(fingerprint('a') + " role=\n").value();
     EXPECT_EQ(edited.look_up(fingerprint('a'))->role, "");
+    // And a name that it is given does not become one.
+    ASSERT_TRUE(edited.add(fingerprint('a'), "full", ""));
+    const auto again = AuthorizedKeys::parse(edited.render());
+    EXPECT_EQ(again->look_up(fingerprint('a'))->role, "");
+    EXPECT_EQ(again->look_up(fingerprint('a'))->name, "full");
 }
 
 TEST_F(KeyFiles, ACommentedKeyIsNotAuthorised) {
