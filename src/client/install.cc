@@ -58,6 +58,7 @@ Result<void> build_from_archive(const NewDisk& what, const Origin& origin, const
         archive.archive = *origin.archive;
         archive.disk = request.disk;
         archive.usable_bytes = request.usable_bytes;
+        archive.uefi = what.config.uefi();
         archive.work_dir = request.work_dir;
         archive.uid = monitor::machine_uid(uuid);
         request.profile = origin.profile;

@@ -196,6 +196,16 @@ Result<void> write_seed(int disk, const Partition& place, const Seed& seed) {
     return {};
 }
 
+// The zone would stay with its firmware's complaint.
+void tell_of_firmware(const BootWays& ways, bool uefi, const Activity& activity) {
+    if (uefi ? ways.uefi : ways.bios) return;
+    if (uefi ? ways.bios : ways.uefi)
+        activity.say("Note: the image starts by {} only; use zonecfg to set firmware={}",
+                     uefi ? "BIOS" : "UEFI", uefi ? "bios" : "uefi");
+    else
+        activity.say("Note: the image has nothing that {} would start", uefi ? "UEFI" : "a BIOS");
+}
+
 }  // namespace
 
 Result<Archive> open_archive(const Path& file) {
@@ -218,6 +228,8 @@ Result<void> install_archive(const ArchiveRequest& request) {
     if (::ftruncate(disk.get(), static_cast<off_t>(request.usable_bytes)) != 0)
         return fail_errno(errno, image.string());
     KZ_CHECK(grow_table(disk.get(), request.usable_bytes));
+    KZ_TRY(const BootWays ways, boot_ways(disk.get()));
+    tell_of_firmware(ways, request.uefi, request.activity);
     KZ_TRY(const Partition place, append_partition(disk.get(), request.usable_bytes, kSeedBytes, kSeedLabel));
     KZ_CHECK(write_seed(disk.get(), place, request.seed));
     if (::rename(image.c_str(), request.disk.c_str()) != 0) return fail_errno(errno, request.disk.string());

@@ -50,6 +50,7 @@ struct ArchiveRequest {
     Archive archive;
     Path disk;  // a raw file, to be filled; sparse
     std::uint64_t usable_bytes = 0;
+    bool uefi = false;  // the zone's firmware
     Path work_dir;
     uid_t uid = 0;  // who reads the image's metadata
     Seed seed;

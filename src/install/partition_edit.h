@@ -23,6 +23,14 @@ struct Partition {
 // without a table, and one whose table contradicts itself.
 Result<std::vector<Partition>> read_partitions(int fd);
 
+// What may start from the disk, as far as its first sector and its table tell: code that a BIOS runs, a
+// partition in which UEFI looks.
+struct BootWays {
+    bool bios = false;
+    bool uefi = false;
+};
+Result<BootWays> boot_ways(int fd);
+
 // Makes the table that of a disk of `bytes` (a multiple of 512): a GPT's copy moves to the end.
 Result<void> grow_table(int fd, std::uint64_t bytes);
 

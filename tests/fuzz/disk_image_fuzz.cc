@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const Byte* data, std::size_t size) {
     if (!install::grow_table(disk.get(), kDisk)) return 0;
     const auto added = install::append_partition(disk.get(), kDisk, kSeed, "cidata");
     const auto after = install::read_partitions(disk.get());
-    if (!before || !after) std::abort();
+    if (!before || !after || !install::boot_ways(disk.get())) std::abort();
     if (after->size() != before->size() + (added ? 1 : 0)) std::abort();
     for (const install::Partition& partition : *before) {
         if (added && partition.last >= added->first) std::abort();

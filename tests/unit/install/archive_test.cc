@@ -117,6 +117,23 @@ TEST_F(PartitionEditTest, ThereIsRoomForTheSeed) {
     EXPECT_EQ((*partitions)[3].first, seed->first);
 }
 
+TEST_F(PartitionEditTest, WhatMayStartFromIt) {
+    const auto ways = [&] { return boot_ways(disk_.get()).value_or(BootWays{}); };
+    EXPECT_FALSE(ways().bios) << "GRUB is not there yet";
+    EXPECT_TRUE(ways().uefi);
+    ASSERT_EQ(::pwrite(disk_.get(), "\xeb", 1, 0), 1);
+    EXPECT_TRUE(ways().bios);
+    std::string mbr(512, '\0');
+    mbr.replace(510, 2, "\x55\xaa");
+    mbr[446 + 16 + 4] = '\xef';
+    ASSERT_EQ(::pwrite(disk_.get(), mbr.data(), mbr.size(), 0), 512);
+    EXPECT_FALSE(ways().bios);
+    EXPECT_TRUE(ways().uefi);
+    mbr[446 + 16 + 4] = '\x83';
+    ASSERT_EQ(::pwrite(disk_.get(), mbr.data(), mbr.size(), 0), 512);
+    EXPECT_FALSE(ways().uefi);
+}
+
 TEST_F(PartitionEditTest, ADiskThatIsTooSmallIsRefused) {
     EXPECT_EQ(grow_table(disk_.get(), kOld - 2 * kMebibyte).error().code(), Errc::no_space);
     ASSERT_TRUE(grow_table(disk_.get(), kOld));
