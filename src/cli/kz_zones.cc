@@ -16,12 +16,16 @@ constexpr const char* kUsage = "usage: kz-zones [-R root] [-t seconds] start|sto
 constexpr const char* kHelp =
     "  start         boot the zones with autoboot=true, those with boot-priority=high first\n"
     "  stop          end the zones that run, as their autoshutdown says: suspended, shut down, or halted\n"
-    "  -t SECONDS    how long a zone may take to shut down before it is halted (default 120)\n";
+    "  -t SECONDS    how long storage that does not answer yet is waited for (default 300), or a zone may "
+    "take\n"
+    "                to shut down before it is halted (default 120)\n";
 constexpr std::uint64_t kLongestPatience = 24 * 60 * 60;
+constexpr std::chrono::seconds kStoragePatience{300};
+constexpr std::chrono::seconds kShutdownPatience{120};
 
 struct Options {
     std::string root;
-    std::chrono::seconds patience{120};
+    std::optional<std::chrono::seconds> patience;
     bool start = false;
 };
 
@@ -70,8 +74,9 @@ int kz_zones_main(int argc, char** argv) {
     const client::ZoneTeller tell = [](const std::string& zone, const std::string& text) {
         complain(fmt::format("zone '{}': {}", zone, text));
     };
-    const Result<unsigned> failed = options->start ? client::start_host_zones(*paths, tell)
-                                                   : client::stop_host_zones(*paths, options->patience, tell);
+    const Result<unsigned> failed =
+        options->start ? client::start_host_zones(*paths, options->patience.value_or(kStoragePatience), tell)
+                       : client::stop_host_zones(*paths, options->patience.value_or(kShutdownPatience), tell);
     if (!failed) complain(failed.error().message());
     return failed && *failed == 0 ? 0 : 1;
 }

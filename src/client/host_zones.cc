@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "client/client.h"
+#include "os/deadline.h"
+#include "storage/volume.h"
 
 namespace kz::client {
 namespace {
@@ -87,6 +89,30 @@ Result<Groups> zones_to_boot(Client& client) {
     return groups;
 }
 
+Result<void> find_disks(const store::Registry& registry, const std::string& zone) {
+    KZ_TRY(const zone::Config config, registry.load_config(zone));
+    KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
+    for (const zone::Device& device : config.devices()) {
+        KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
+        KZ_CHECK_CONTEXT(storage::open_volume(suri, access), fmt::format("device {}", device.id));
+    }
+    return {};
+}
+
+// A storage host that lost its power too is back later. A zone that was booted in vain would be unavailable
+// until somebody attaches it.
+void await_disks(const store::Registry& registry, const std::string& zone, Deadline deadline,
+                 const Teller& tell) {
+    constexpr std::chrono::seconds kLookAgain{1};
+    bool told = false;
+    for (Result<void> found = find_disks(registry, zone); !found && !deadline.passed();
+         found = find_disks(registry, zone)) {
+        if (!told) tell("it waits for its storage: " + found.error().message());
+        told = true;
+        std::this_thread::sleep_for(kLookAgain);
+    }
+}
+
 bool is_up(const store::ZoneStatus& status) {
     return status.has_monitor || status.has_machine;
 }
@@ -117,10 +143,13 @@ Result<void> end_zone(Client& client, const std::string& zone, std::chrono::seco
 
 }  // namespace
 
-Result<unsigned> start_host_zones(const HostPaths& paths, const ZoneTeller& tell) {
+Result<unsigned> start_host_zones(const HostPaths& paths, std::chrono::seconds patience,
+                                  const ZoneTeller& tell) {
     KZ_TRY(Client client, Client::open(paths));
     KZ_TRY(const Groups groups, zones_to_boot(client));
-    const Work boot = [](Client& each, const std::string& zone, const Teller&) {
+    const Deadline deadline = Deadline::after(patience);
+    const Work boot = [deadline](Client& each, const std::string& zone, const Teller& say) {
+        await_disks(each.registry(), zone, deadline, say);
         return each.boot(zone, {}, {});
     };
     unsigned failed = 0;

@@ -17,8 +17,10 @@ namespace kz::client {
 using ZoneTeller = std::function<void(const std::string& zone, const std::string& text)>;
 
 // Boots the installed zones with autoboot=true, those of a higher boot-priority before the others; one that
-// is suspended is resumed. Returns how many could not be, of which the teller was told.
-Result<unsigned> start_host_zones(const HostPaths& paths, const ZoneTeller& tell);
+// is suspended is resumed. Storage that does not answer yet is waited for, at most `patience` for all zones.
+// Returns how many could not be booted, of which the teller was told.
+Result<unsigned> start_host_zones(const HostPaths& paths, std::chrono::seconds patience,
+                                  const ZoneTeller& tell);
 
 // Ends the zones that run, as their autoshutdown says: suspended, shut down, or halted. What cannot be
 // suspended is shut down, and what has not shut down within `patience` is halted; why, the teller hears.

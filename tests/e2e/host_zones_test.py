@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """What becomes of zones when their host starts and when it goes down: autoboot, boot-priority, autoshutdown."""
+import subprocess
 import unittest
 
 from harness import LabCase, Zone, wait_until
@@ -45,6 +46,19 @@ class HostZones(LabCase):
         self.kz_zones("start")
         self.assertEqual(self.states(), [("running", ""), ("running", ""), ("installed", "")])
         work.wait_ticks(50)
+
+    def test_storage_that_comes_late_is_waited_for(self):
+        self.kz_zones("-t", "5", "stop")
+        away = self.saved.disk.with_suffix(".away")
+        self.saved.disk.rename(away)
+        command = ["kz-zones", "-t", "60", "start"]
+        with self.lab.node("node1").popen(command, stderr=subprocess.PIPE, text=True) as starting:
+            self.assertRegex(starting.stderr.readline(), r"^kz-zones: zone 'saved1': it waits for its storage: device 0: ")
+            self.shut.wait_state("running")
+            self.assertEqual(self.saved.state()[0], "installed")
+            away.rename(self.saved.disk)
+            self.assertEqual(starting.wait(60), 0)
+        self.assertEqual(self.saved.state(), ("running", ""))
 
     def test_what_cannot_be_suspended_is_shut_down_and_what_does_not_shut_down_is_halted(self):
         self.kz_zones("start")
