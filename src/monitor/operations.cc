@@ -12,8 +12,7 @@ namespace {
 
 constexpr std::uint64_t kLongestPatience = 3600;
 constexpr std::chrono::seconds kStartTime{20};
-// A guest that has promised its agent to power off, and does not.
-constexpr std::chrono::seconds kAgentPatience{30};
+constexpr std::chrono::seconds kAskAgain{10};
 
 std::string text_or_empty(const Json& request, std::string_view key) {
     const auto text = json_optional_text(request, key);
@@ -141,7 +140,6 @@ Result<Json> Operations::shut_down(const Json& request) {
     KZ_TRY(const bool reboot, json_bool(request, "reboot"));
     KZ_TRY(const std::uint64_t patience, json_u64(request, "patience"));
     const unsigned before = run_.shutdowns_handled();
-    bool by_agent = false;
     {
         const std::unique_lock lock(run_.operation(), std::try_to_lock);
         if (!lock) return fail(Errc::busy, "another operation on the zone is in progress");
@@ -152,15 +150,17 @@ Result<Json> Operations::shut_down(const Json& request) {
         }
         run_.restart_after_shutdown = reboot;
         KZ_CHECK(run_.set_runtime_state(zone::State::shutting_down, {}));
-        by_agent = ask_to_power_off(run_).has_value();
-        if (!by_agent) KZ_CHECK(press_power_button());
+        if (!ask_to_power_off(run_)) KZ_CHECK(press_power_button());
     }
+    // A guest that boots does not hear it yet; one that is ending minds no second word.
     auto left = std::chrono::seconds(std::min(patience, kLongestPatience));
-    if (by_agent && left > kAgentPatience) {
-        if (run_.wait_for_shutdown(before, kAgentPatience)) return Json::object();
-        left -= kAgentPatience;
+    while (left > kAskAgain) {
+        if (run_.wait_for_shutdown(before, kAskAgain)) return Json::object();
+        left -= kAskAgain;
         const std::lock_guard lock(run_.operation());
-        if (run_.machine() != nullptr && run_.shutdowns_handled() == before) KZ_CHECK(press_power_button());
+        if (run_.machine() == nullptr || run_.shutdowns_handled() != before) continue;
+        KZ_CHECK(press_power_button());
+        [[maybe_unused]] const Result<void> asked = ask_to_power_off(run_);
     }
     if (run_.wait_for_shutdown(before, left)) return Json::object();
     const std::lock_guard lock(run_.operation());

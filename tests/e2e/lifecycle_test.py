@@ -109,6 +109,17 @@ class Lifecycle(LabCase):
         self.assertEqual(self.console.run("cat /root/work").split(), ["precious"])
         self.assertNotRegex(self.console.run("dmesg | grep -i ext4"), "recover")
 
+    def test_shutdown_is_heard_by_a_guest_that_still_boots(self):
+        self.zone.zoneadm("halt")
+        self.console.expect(HALTED)
+        self.zone.zoneadm("boot")
+        self.zone.zoneadm("shutdown")
+        self.console.expect("kz-mini: going down for poweroff")
+        self.console.expect(HALTED)
+        self.zone.zoneadm("boot")
+        self.console.expect(BOOTING)
+        self.wait_boot()
+
     def test_shutdown_with_r_boots_again(self):
         machine, monitor = qemu_of(self.zone), monitor_of(self.zone)
         self.zone.zoneadm("shutdown", "-r")
