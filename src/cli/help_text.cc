@@ -25,6 +25,16 @@ bool asks_for_help(int argc, char** argv) {
     return argc == 2 && std::string_view(argv[1]) == "--help";
 }
 
+int show_help(std::string_view usage, std::string_view help) {
+    fmt::print("{}{}", usage, help);
+    return 0;
+}
+
+int show_usage(std::string_view usage) {
+    fmt::print(stderr, "{}", usage);
+    return 2;
+}
+
 std::string help_entry(std::string_view usage, std::string_view description) {
     return indented(usage, "", "\t    ") + indented(description, "\t", "\t");
 }

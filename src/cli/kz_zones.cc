@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/help_text.h"
+#include "client/client.h"
 #include "client/host_zones.h"
 
 namespace kz::cli {
@@ -21,7 +22,6 @@ constexpr const char* kHelp =
     "                to shut down before it is halted (default 120)\n";
 constexpr std::uint64_t kLongestPatience = 24 * 60 * 60;
 constexpr std::chrono::seconds kStoragePatience{300};
-constexpr std::chrono::seconds kShutdownPatience{120};
 
 struct Options {
     std::string root;
@@ -53,15 +53,9 @@ void complain(const std::string& text) {
 }  // namespace
 
 int kz_zones_main(int argc, char** argv) {
-    if (asks_for_help(argc, argv)) {
-        fmt::print("{}{}", kUsage, kHelp);
-        return 0;
-    }
+    if (asks_for_help(argc, argv)) return show_help(kUsage, kHelp);
     const std::optional<Options> options = read_options(argc, argv);
-    if (!options) {
-        fmt::print(stderr, "{}", kUsage);
-        return 2;
-    }
+    if (!options) return show_usage(kUsage);
     const Result<HostPaths> paths = HostPaths::from_environment(options->root);
     if (!paths) {
         complain(paths.error().message());
@@ -75,8 +69,9 @@ int kz_zones_main(int argc, char** argv) {
         complain(fmt::format("zone '{}': {}", zone, text));
     };
     const Result<unsigned> failed =
-        options->start ? client::start_host_zones(*paths, options->patience.value_or(kStoragePatience), tell)
-                       : client::stop_host_zones(*paths, options->patience.value_or(kShutdownPatience), tell);
+        options->start
+            ? client::start_host_zones(*paths, options->patience.value_or(kStoragePatience), tell)
+            : client::stop_host_zones(*paths, options->patience.value_or(client::kShutdownPatience), tell);
     if (!failed) complain(failed.error().message());
     return failed && *failed == 0 ? 0 : 1;
 }

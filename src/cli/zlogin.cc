@@ -248,15 +248,9 @@ int log_in(client::Client& client, const Options& options) {
 }  // namespace
 
 int zlogin_main(int argc, char** argv) {
-    if (asks_for_help(argc, argv)) {
-        fmt::print("{}{}", kUsage, kHelp);
-        return 0;
-    }
+    if (asks_for_help(argc, argv)) return show_help(kUsage, kHelp);
     const std::optional<Options> options = read_options(argc, argv);
-    if (!options) {
-        fmt::print(stderr, "{}", kUsage);
-        return 2;
-    }
+    if (!options) return show_usage(kUsage);
     ::signal(SIGPIPE, SIG_IGN);
     const Result<HostPaths> paths = HostPaths::from_environment(options->root);
     if (!paths) return complain(paths.error().message());

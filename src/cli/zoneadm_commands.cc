@@ -15,7 +15,6 @@
 namespace kz::cli {
 namespace {
 
-constexpr std::chrono::seconds kShutdownPatience{120};
 constexpr std::chrono::seconds kUsablePatience{300};
 constexpr std::uint64_t kLongestPatience = 3600;
 
@@ -253,8 +252,8 @@ int zoneadm_shutdown(const ZoneadmCall& call) {
     if (!read_options(call, "r", [&](int, const std::string&) { return reboot = true; }, rest))
         return zoneadm_usage(call);
     if (!rest.empty() && !reboot) return zoneadm_usage(call);
-    return zoneadm_report(call,
-                          call.client.shutdown(call.zone, reboot, kShutdownPatience, zoneadm_reporter(call)));
+    return zoneadm_report(
+        call, call.client.shutdown(call.zone, reboot, client::kShutdownPatience, zoneadm_reporter(call)));
 }
 
 int zoneadm_reboot(const ZoneadmCall& call) {

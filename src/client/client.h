@@ -23,6 +23,9 @@
 
 namespace kz::client {
 
+// How long a guest may take to shut down, where nobody says otherwise.
+inline constexpr std::chrono::seconds kShutdownPatience{120};
+
 // Where an operation says what it is doing. Both may be empty. `cancel_fd` becomes readable when the user
 // gives up.
 struct Reporter {

@@ -22,13 +22,6 @@ namespace {
 using std::chrono::steady_clock;
 using VolumePointer = std::unique_ptr<storage::Volume>;
 
-Result<VolumePointer> open_device(const zone::Device& device, const storage::StorageAccess& access) {
-    KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-    KZ_TRY_CONTEXT(VolumePointer volume, storage::open_volume(suri, access),
-                   fmt::format("device {}", device.id));
-    return volume;
-}
-
 Result<void> check_source(const store::Registry& registry, const LockedZone& source, const std::string& name,
                           const zone::Config& config) {
     if (source.status().state != zone::State::installed)

@@ -105,9 +105,11 @@ void Gatherer::look_at_machine() {
 void Gatherer::look_at_firmware() {
     if (!config_.uefi()) return;
     const Result<void> found = [&]() -> Result<void> {
-        KZ_TRY(const qemu::UefiFirmware here, qemu::find_uefi_firmware());
-        const std::uint64_t wanted = offer_.shape ? offer_.shape->firmware_bytes : here.bytes;
-        KZ_CHECK(qemu::firmware_of(true, wanted));
+        if (offer_.shape) {
+            KZ_CHECK(qemu::firmware_of(true, offer_.shape->firmware_bytes));
+        } else {
+            KZ_CHECK(qemu::find_uefi_firmware());
+        }
         return {};
     }();
     if (!found) facts_.firmware_problem = found.error().message();

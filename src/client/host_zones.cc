@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "client/client.h"
+#include "client/storage.h"
 #include "os/deadline.h"
-#include "storage/volume.h"
 
 namespace kz::client {
 namespace {
@@ -92,10 +92,8 @@ Result<Groups> zones_to_boot(Client& client) {
 Result<void> find_disks(const store::Registry& registry, const std::string& zone) {
     KZ_TRY(const zone::Config config, registry.load_config(zone));
     KZ_TRY(const storage::StorageAccess access, store::storage_access(registry.paths()));
-    for (const zone::Device& device : config.devices()) {
-        KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
-        KZ_CHECK_CONTEXT(storage::open_volume(suri, access), fmt::format("device {}", device.id));
-    }
+    for (const zone::Device& device : config.devices())
+        KZ_CHECK(open_device(device, access));
     return {};
 }
 

@@ -44,6 +44,14 @@ std::string clearing_boot_priority(const std::string& zone, const std::vector<zo
 
 }  // namespace
 
+Result<std::unique_ptr<storage::Volume>> open_device(const zone::Device& device,
+                                                     const storage::StorageAccess& access) {
+    KZ_TRY(const storage::Suri suri, storage::Suri::parse(device.storage));
+    KZ_TRY_CONTEXT(std::unique_ptr<storage::Volume> volume, storage::open_volume(suri, access),
+                   fmt::format("device {}", device.id));
+    return volume;
+}
+
 Result<void> check_one_boot_disk(const zone::Config& config, const std::string& installer) {
     std::vector<zone::Device> devices = config.devices();
     std::erase_if(devices, [](const zone::Device& device) { return !device.bootpri; });

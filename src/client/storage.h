@@ -1,12 +1,14 @@
 // A zone's disks, as install, uninstall, attach and boot need them. For the client API's own files.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "client/client.h"
 #include "storage/host_data.h"
 #include "storage/suri.h"
+#include "storage/volume.h"
 #include "store/registry.h"
 #include "store/status.h"
 #include "zone/config.h"
@@ -17,6 +19,10 @@ namespace kz::client {
 // Errc::unavailable, in words that go into the zone's record.
 Result<storage::HostData> check_ownership(const store::Registry& registry, const zone::Config& config,
                                           const std::string& uuid);
+
+// The volume of one of a zone's devices. Errors of opening name the device.
+Result<std::unique_ptr<storage::Volume>> open_device(const zone::Device& device,
+                                                     const storage::StorageAccess& access);
 
 // Several devices with a bootpri are a mirrored root, as in the original. Refuses them (Errc::unsupported),
 // and says what to do: no installer makes one. `installer` is what the user called it.

@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kMaxSupported = 1024 * 1024;
 constexpr const char* kNoLocale = "C.UTF-8";
 
-bool needs_no_definition(std::string_view locale) {
-    return locale == "C" || locale == "POSIX" || locale == kNoLocale;
-}
-
 // What is behind the dot, without hyphens and in small letters.
 std::string plain_codeset(std::string_view locale) {
     std::string plain(locale);
@@ -30,10 +26,6 @@ std::string plain_codeset(std::string_view locale) {
     std::ranges::transform(codeset, codeset.begin(),
                            [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     return plain.substr(0, dot) + codeset;
-}
-
-std::string host_name(const InstallRequest& request) {
-    return request.profile.host_name.empty() ? request.zone_name : request.profile.host_name;
 }
 
 void add_names(TreeBuilder& files, const std::string& name) {
@@ -113,7 +105,7 @@ Result<void> set_locale(const std::string& wanted, const Activity& activity, con
 
 void add_place(const InstallRequest& request, bool has_resolved, TreeBuilder& files) {
     const Profile& profile = request.profile;
-    add_names(files, host_name(request));
+    add_names(files, request.host_name());
     if (!profile.time_zone.empty()) add_time_zone(files, profile.time_zone);
     if (!profile.keyboard.layout.empty()) add_keyboard(files, profile.keyboard);
     // Otherwise nobody else tells the resolver.
@@ -146,7 +138,7 @@ Result<void> apply_identity(const InstallRequest& request, const RootFiles& root
     constexpr const char* kMakeCertificate =
         "hostname \"$0\" && exec make-ssl-cert generate-default-snakeoil --force-overwrite";
     if (std::filesystem::exists(tree / "usr/sbin/make-ssl-cert"))
-        KZ_CHECK(run_in_tree(tree, {"/bin/sh", "-c", kMakeCertificate, host_name(request)}, activity));
+        KZ_CHECK(run_in_tree(tree, {"/bin/sh", "-c", kMakeCertificate, request.host_name()}, activity));
     return {};
 }
 

@@ -23,7 +23,7 @@ Result<void> run_tool(std::string_view name, std::vector<std::string> arguments,
 
 }  // namespace
 
-Result<Bytes> make_esp(const std::vector<EspFile>& files, const Path& work_dir, const Activity& activity) {
+Result<Bytes> make_esp(const Path& program, const Path& work_dir, const Activity& activity) {
     constexpr unsigned kHeads = 64;
     constexpr unsigned kTrackSectors = 32;
     constexpr std::uint64_t kCylinders = kEspBytes / (kSectorSize * kHeads * kTrackSectors);
@@ -39,8 +39,7 @@ Result<Bytes> make_esp(const std::vector<EspFile>& files, const Path& work_dir, 
          std::to_string(kTrackSectors), "-c", "4", "-m", "0xf8", "-N", "4b5a4f4e", "-v", "ESP", "::"},
         activity));
     KZ_CHECK(run_tool("mmd", {"-i", image, "::/EFI", "::/EFI/BOOT"}, activity));
-    for (const EspFile& file : files)
-        KZ_CHECK(run_tool("mcopy", {"-i", image, file.source, "::/EFI/BOOT/" + file.name}, activity));
+    KZ_CHECK(run_tool("mcopy", {"-i", image, program, "::/EFI/BOOT/BOOTX64.EFI"}, activity));
     KZ_TRY(const std::string content, read_file(image, kEspBytes));
     const std::size_t used = content.find_last_not_of('\0') + 1;
     return Bytes(content.begin(), content.begin() + static_cast<std::ptrdiff_t>(used));

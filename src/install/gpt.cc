@@ -24,7 +24,6 @@ constexpr std::size_t kHeaderSize = 92;
 constexpr std::uint64_t kAlignment = kMebibyte / kSectorSize;
 
 constexpr std::string_view kBiosBootType = "21686148-6449-6e6f-744e-656564454649";
-constexpr std::string_view kEspType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 // "Root partition of x86-64" of the Discoverable Partitions Specification.
 constexpr std::string_view kRootType = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
 
@@ -106,6 +105,11 @@ Result<void> encode_gpt_entry(Byte* out, std::string_view type, std::string_view
     return {};
 }
 
+bool is_gpt_type(const Byte* entry, std::string_view type) {
+    const Result<Guid> guid = parse_guid(type);
+    return guid && std::ranges::equal(*guid, ByteView(entry, guid->size()));
+}
+
 Result<DiskLayout> plan_disk(std::uint64_t usable_bytes) {
     if (usable_bytes % kSectorSize != 0) {
         return fail(Errc::invalid_argument, "the disk's size of {} bytes is not a multiple of 512",
@@ -141,7 +145,7 @@ Result<PartitionTable> encode_gpt(const DiskLayout& layout, const DiskUuids& uui
     Bytes entries(kEntriesSectors * kSectorSize);
     KZ_CHECK(encode_gpt_entry(entries.data(), kBiosBootType, uuids.boot, layout.boot_first, layout.boot_last,
                               "boot"));
-    KZ_CHECK(encode_gpt_entry(entries.data() + kEntrySize, kEspType, uuids.esp, layout.esp_first,
+    KZ_CHECK(encode_gpt_entry(entries.data() + kEntrySize, kEfiSystemType, uuids.esp, layout.esp_first,
                               layout.esp_last, "esp"));
     KZ_CHECK(encode_gpt_entry(entries.data() + 2 * kEntrySize, kRootType, uuids.root, layout.root_first,
                               layout.root_last, "root"));

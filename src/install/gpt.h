@@ -14,6 +14,10 @@ namespace kz::install {
 constexpr std::uint64_t kSectorSize = 512;
 constexpr std::uint64_t kMebibyte = 1024 * 1024;
 
+// What of a disk's first sector is a boot loader's code.
+inline constexpr std::size_t kBootCodeSize = 440;
+inline constexpr std::string_view kEfiSystemType = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+
 // In sectors; last ones are included.
 struct DiskLayout {
     std::uint64_t sectors = 0;
@@ -51,6 +55,8 @@ Result<PartitionTable> encode_gpt(const DiskLayout& layout, const DiskUuids& uui
 // One of a table's entries, 128 bytes. `type` and `own` are texts of UUIDs. Errors: Errc::invalid_argument.
 Result<void> encode_gpt_entry(Byte* out, std::string_view type, std::string_view own, std::uint64_t first,
                               std::uint64_t last, std::string_view name);
+// Whether an entry is of that type, such as kEfiSystemType.
+bool is_gpt_type(const Byte* entry, std::string_view type);
 // The checksum of headers and entries.
 std::uint32_t gpt_crc32(ByteView bytes);
 

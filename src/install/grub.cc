@@ -16,7 +16,6 @@
 namespace kz::install {
 namespace {
 
-constexpr std::size_t kBootCodeSize = 440;
 constexpr std::size_t kCoreSectorField = 0x5c;
 constexpr std::size_t kDriveCheck = 0x66;
 constexpr Byte kNop = 0x90;

@@ -124,8 +124,7 @@ std::vector<std::string> what_is_left_out(const Profile& profile) {
                                    [&](const ProfileUser& user) { return !(user.*member).empty(); });
     };
     const bool dhcp6 = std::ranges::any_of(profile.interfaces, &ProfileInterface::dhcp6);
-    const bool locale = !profile.locale.empty() && profile.locale != "C" && profile.locale != "POSIX" &&
-                        profile.locale != "C.UTF-8";
+    const bool locale = !profile.locale.empty() && !needs_no_definition(profile.locale);
     std::vector<std::string> left_out;
     if (locale) left_out.push_back("the locale");
     if (!profile.keyboard.layout.empty()) left_out.push_back("the keyboard");
@@ -140,7 +139,7 @@ std::vector<std::string> what_is_left_out(const Profile& profile) {
 Result<MiniIdentity> plan_identity(const InstallRequest& request) {
     const Profile& profile = request.profile;
     MiniIdentity identity;
-    identity.host_name = profile.host_name.empty() ? request.zone_name : profile.host_name;
+    identity.host_name = request.host_name();
     identity.network = network_lines(profile, request.network);
     KZ_CHECK(add_users(request, identity));
     KZ_CHECK(add_time_zone(profile, identity));

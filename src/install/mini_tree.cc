@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "install/grub.h"
-#include "install/tree_builder.h"
 
 namespace kz::install {
 namespace {
@@ -55,6 +54,13 @@ void add_modules(TreeBuilder& tree, const MiniParts& parts, const Manifest& mani
     tree.file("etc/modules", 0644, join(manifest.modules, "\n") + "\n");
 }
 
+void add_files(TreeBuilder& tree, const std::vector<ManifestFile>& files) {
+    for (const ManifestFile& file : files)
+        tree.file(file.path.relative_path(), file.mode, file.content);
+}
+
+}  // namespace
+
 void add_identity(TreeBuilder& tree, const MiniIdentity& identity) {
     tree.file("etc/hostname", 0644, identity.host_name + "\n");
     tree.file("etc/hosts", 0644,
@@ -62,14 +68,8 @@ void add_identity(TreeBuilder& tree, const MiniIdentity& identity) {
     tree.file("etc/kz/network", 0644, identity.network);
     for (const MiniHome& home : identity.homes)
         tree.owned_directory(home.path.relative_path(), 0700, home.owner, home.owner);
+    add_files(tree, identity.files);
 }
-
-void add_files(TreeBuilder& tree, const std::vector<ManifestFile>& files) {
-    for (const ManifestFile& file : files)
-        tree.file(file.path.relative_path(), file.mode, file.content);
-}
-
-}  // namespace
 
 Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& request,
                              const MiniIdentity& identity, std::string_view root_uuid,
@@ -82,7 +82,6 @@ Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& reque
     add_overlay(tree, request.share_dir);
     add_modules(tree, parts, request.manifest);
     add_identity(tree, identity);
-    add_files(tree, identity.files);
     add_files(tree, request.manifest.files);
     tree.copy(parts.kernel, "boot/vmlinuz", 0644);
     tree.file("boot/initrd.img", 0644, as_text(initramfs));

@@ -11,6 +11,7 @@
 #include "install/mini.h"
 #include "install/mini_profile.h"
 #include "install/packages.h"
+#include "install/tree_builder.h"
 
 namespace kz::install {
 
@@ -27,6 +28,9 @@ Result<MiniParts> find_mini_parts(const PackageSet& set, const Manifest& manifes
 
 // A cpio archive compressed with zstd, as the kernel takes it.
 Result<Bytes> build_initramfs(const MiniParts& parts, const Manifest& manifest, const Path& share_dir);
+
+// What makes it one zone and not another.
+void add_identity(TreeBuilder& tree, const MiniIdentity& identity);
 
 // Fills the existing, empty folder `tree`, boot loader's configuration included.
 Result<void> build_root_tree(const MiniParts& parts, const InstallRequest& request,

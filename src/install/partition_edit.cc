@@ -23,11 +23,7 @@ constexpr std::size_t kMinHeader = 92;
 constexpr std::size_t kMbrEntries = 446;
 constexpr Byte kProtective = 0xee;
 constexpr Byte kLinuxType = 0x83;
-constexpr Byte kEfiSystemType = 0xef;
-// As it stands on a disk.
-constexpr std::array<Byte, 16> kEfiSystem{0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11,
-                                          0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
-constexpr std::size_t kBootCode = 440;
+constexpr Byte kMbrEfiSystem = 0xef;
 constexpr std::string_view kLinuxData = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 
 Result<Bytes> read_at(int fd, std::uint64_t offset, std::size_t size) {
@@ -122,11 +118,12 @@ std::vector<Partition> partitions_of(const Table& table) {
 
 bool has_efi_system(const Table& table) {
     for (std::uint32_t i = 0; table.gpt && i < table.entry_count; ++i) {
-        if (std::ranges::equal(kEfiSystem, ByteView(table.entry(i), kEfiSystem.size()))) return true;
+        if (is_gpt_type(table.entry(i), kEfiSystemType)) return true;
     }
-    return std::ranges::any_of(std::array<std::size_t, 4>{0, 1, 2, 3}, [&](std::size_t i) {
-        return !table.gpt && table.mbr[kMbrEntries + 16 * i + 4] == kEfiSystemType;
-    });
+    for (std::size_t i = 0; !table.gpt && i < 4; ++i) {
+        if (table.mbr[kMbrEntries + 16 * i + 4] == kMbrEfiSystem) return true;
+    }
+    return false;
 }
 
 void seal_header(Bytes& header) {
@@ -198,7 +195,7 @@ Result<std::vector<Partition>> read_partitions(int fd) {
 
 Result<BootWays> boot_ways(int fd) {
     KZ_TRY(const Table table, read_table(fd));
-    const ByteView code = ByteView(table.mbr).first(kBootCode);
+    const ByteView code = ByteView(table.mbr).first(kBootCodeSize);
     return BootWays{.bios = std::ranges::any_of(code, [](Byte byte) { return byte != 0; }),
                     .uefi = has_efi_system(table)};
 }

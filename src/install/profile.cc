@@ -93,6 +93,10 @@ void write_interface(Writer& out, const ProfileInterface& one) {
 
 }  // namespace
 
+bool needs_no_definition(std::string_view locale) {
+    return locale == "C" || locale == "POSIX" || locale == "C.UTF-8";
+}
+
 Result<Profile> load_profile(const Path& path) {
     std::error_code error;
     const Path file = std::filesystem::is_directory(path, error) ? path / kProfileFileName : path;

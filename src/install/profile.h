@@ -102,6 +102,9 @@ Result<Profile> parse_profile(std::string_view text, std::string_view origin);
 // A file, or a folder that holds sc_profile.yaml. Errors: those of reading and parsing.
 Result<Profile> load_profile(const Path& path);
 
+// Whether every system has that locale, without a definition of its own.
+bool needs_no_definition(std::string_view locale);
+
 // A text that parse_profile() reads as the same. Wants values that the checks of profile_checks.h accept.
 std::string render_profile(const Profile& profile);
 

@@ -10,6 +10,7 @@
 #include "install/debian_identity.h"
 #include "install/gpt.h"
 #include "install/mini_profile.h"
+#include "install/mini_tree.h"
 #include "install/partition_edit.h"
 #include "install/root_file_system.h"
 #include "install/seed.h"
@@ -58,7 +59,7 @@ Result<void> stage_locale(const std::string& wanted, const RootFileSystem& root,
                           const Activity& activity, Staged& staged) {
     if (wanted.empty()) return {};
     KZ_TRY(const std::string made, root.run({"cat /etc/locale.gen"}, work, false));
-    const bool always_there = wanted == "C" || wanted == "POSIX" || wanted == "C.UTF-8";
+    const bool always_there = needs_no_definition(wanted);
     const std::string line = find_locale(made, wanted);
     if (line.empty() && !always_there) {
         activity.say("The source does not have the locale {}; the clone keeps the source's", wanted);
@@ -69,8 +70,8 @@ Result<void> stage_locale(const std::string& wanted, const RootFileSystem& root,
     return {};
 }
 
-Result<void> stage_debian(const InstallRequest& request, const std::string& name, const RootFileSystem& root,
-                          const Path& work, const Path& folder, const Activity& activity, Staged& staged) {
+Result<void> stage_debian(const InstallRequest& request, const RootFileSystem& root, const Path& work,
+                          const Path& folder, const Activity& activity, Staged& staged) {
     KZ_TRY(const bool has_resolved, root.has("/usr/lib/systemd/systemd-resolved", work));
     add_place(request, has_resolved, staged.files);
     KZ_CHECK(stage_locale(request.profile.locale, root, work, activity, staged));
@@ -81,21 +82,15 @@ Result<void> stage_debian(const InstallRequest& request, const std::string& name
     KZ_TRY(const bool has_server_key, root.has(fmt::format("/{}", kServerKey), work));
     if (!has_server_key) return {};
     KZ_TRY(const std::string groups, root.run({"cat /etc/group"}, work, false));
-    return stage_server_key(name, groups, staged);
+    return stage_server_key(request.host_name(), groups, staged);
 }
 
-Result<void> stage_mini(const InstallRequest& request, const std::string& name, const Activity& activity,
-                        Staged& staged) {
+Result<void> stage_mini(const InstallRequest& request, const Activity& activity, Staged& staged) {
     KZ_TRY(const MiniIdentity identity, plan_identity(request));
     if (!identity.left_out.empty())
         activity.say("A mini zone does not have what the profile asks for: {}",
                      join(identity.left_out, ", "));
-    staged.files.file("etc/hostname", 0644, name + "\n");
-    staged.files.file("etc/hosts", 0644,
-                      fmt::format("127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost\n", name));
-    staged.files.file("etc/kz/network", 0644, identity.network);
-    for (const ManifestFile& file : identity.files)
-        staged.files.file(file.path.relative_path(), file.mode, file.content);
+    add_identity(staged.files, identity);
     return {};
 }
 
@@ -157,11 +152,9 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
                     "the source was not installed by kzones: what tells two zones apart is not known");
     const Path folder = work.path() / "files";
     Staged staged{TreeBuilder(folder)};
-    const std::string& name =
-        request.profile.host_name.empty() ? request.zone_name : request.profile.host_name;
     staged.files.directory("", 0755);
-    KZ_CHECK(mini ? stage_mini(request, name, activity, staged)
-                  : stage_debian(request, name, root, work.path(), folder, activity, staged));
+    KZ_CHECK(mini ? stage_mini(request, activity, staged)
+                  : stage_debian(request, root, work.path(), folder, activity, staged));
     KZ_CHECK(std::move(staged.files).outcome());
     std::vector<std::string> requests = removals(root, work.path(), debian);
     KZ_TRY(std::vector<std::string> exchanged, exchanges(folder, root, work.path()));
@@ -170,7 +163,7 @@ Result<void> exchange_files(const InstallRequest& request, const Partition& plac
     KZ_CHECK(root.run(requests, work.path(), true));
     // debugfs says of no request whether it was done.
     KZ_TRY(const std::string written, root.run({"cat /etc/hostname"}, work.path(), false));
-    if (written.find(name + "\n") == std::string::npos)
+    if (written.find(request.host_name() + "\n") == std::string::npos)
         return fail(Errc::io, "the clone's files could not be written");
     return root.check(work.path());
 }

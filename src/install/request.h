@@ -36,6 +36,7 @@ struct InstallRequest {
     Teller detail{};                     // lines for the log alone
 
     Activity activity() const { return {progress, cancel_fd, detail}; }
+    const std::string& host_name() const { return profile.host_name.empty() ? zone_name : profile.host_name; }
 };
 
 struct InstallReport {

@@ -93,7 +93,7 @@ Result<BootArea> make_boot_area(const RootDisk& what, const DiskLayout& layout, 
     BootArea area;
     KZ_TRY(area.table, encode_gpt(layout, uuids));
     KZ_TRY(area.grub, make_grub_images(what.root_uuid, work_dir, activity.cancel_fd));
-    KZ_TRY(area.esp, make_esp({{"BOOTX64.EFI", area.grub.efi}}, work_dir, activity));
+    KZ_TRY(area.esp, make_esp(area.grub.efi, work_dir, activity));
     return area;
 }
 

@@ -88,7 +88,7 @@ std::string early_commands(const Profile& profile, bool new_machine_id) {
 Seed plan_seed(const InstallRequest& request, std::string_view instance_id,
                const std::vector<std::string>& hardware_addresses, bool new_machine_id) {
     Profile profile = request.profile;
-    if (profile.host_name.empty()) profile.host_name = request.zone_name;
+    profile.host_name = request.host_name();
     profile.interfaces.clear();
     Seed seed;
     seed.user_data =

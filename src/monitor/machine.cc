@@ -50,7 +50,7 @@ class Inheritance {
     std::vector<ChildFd> map_;
 };
 
-// A descriptor from which a child reads `text`, once.
+// A descriptor from which a child reads `content`.
 Result<UniqueFd> in_memory(const char* name, ByteView content) {
     UniqueFd fd(::memfd_create(name, MFD_CLOEXEC));
     if (!fd) return fail_errno(errno, "memfd_create");

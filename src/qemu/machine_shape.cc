@@ -35,9 +35,8 @@ Result<MachineShape> MachineShape::from_json(const Json& json) {
     KZ_TRY(shape.max_cpus, number_up_to(json, "max_cpus", kMaxCpus));
     KZ_TRY(shape.disk_ports, number_up_to(json, "disk_ports", kMaxDisks));
     KZ_TRY(shape.nic_ports, number_up_to(json, "nic_ports", kMaxNics));
-    if (json.contains("firmware")) {
-        KZ_TRY(shape.firmware_bytes, json_u64(json, "firmware"));
-    }
+    KZ_TRY(const auto firmware, json_optional_u64(json, "firmware"));
+    shape.firmware_bytes = firmware.value_or(0);
     return shape;
 }
 

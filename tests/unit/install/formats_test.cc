@@ -121,7 +121,7 @@ TEST_F(EspTest, HoldsThePrograms) {
     }
     const std::string program(100'000, 'x');
     put(folder() / "grub.efi", program);
-    const Result<Bytes> esp = make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder(), {});
+    const Result<Bytes> esp = make_esp(folder() / "grub.efi", folder(), {});
     ASSERT_TRUE(esp) << esp.error().message();
     const std::string_view start = as_text(*esp);
     EXPECT_EQ(start.substr(54, 8), "FAT16   ");
@@ -143,7 +143,7 @@ TEST_F(EspTest, IsTheSameEachTime) {
     std::vector<Bytes> made;
     for (const char* each : {"one", "two"}) {
         std::filesystem::create_directories(folder() / each);
-        const Result<Bytes> esp = make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder() / each, {});
+        const Result<Bytes> esp = make_esp(folder() / "grub.efi", folder() / each, {});
         ASSERT_TRUE(esp) << esp.error().message();
         made.push_back(*esp);
     }
@@ -153,7 +153,7 @@ TEST_F(EspTest, IsTheSameEachTime) {
 TEST_F(EspTest, AProgramThatIsTooLargeIsAnError) {
     if (!find_tool("mformat")) GTEST_SKIP() << "mformat is not installed";
     put(folder() / "grub.efi", std::string(kEspBytes, 'x'));
-    EXPECT_FALSE(make_esp({{"BOOTX64.EFI", folder() / "grub.efi"}}, folder(), {}));
+    EXPECT_FALSE(make_esp(folder() / "grub.efi", folder(), {}));
 }
 
 TEST(Tools, AMissingOneNamesItsPackage) {
